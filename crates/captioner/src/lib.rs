@@ -1,0 +1,1 @@
+//! Encoder-decoder captioning Transformer with cached decoding on Burn.

@@ -1,0 +1,1 @@
+//! CLIP image and text encoders, tokenizer and preprocessing on Burn.

@@ -1,0 +1,1 @@
+//! Caption metrics: CIDEr-D, retrieval and text statistics.

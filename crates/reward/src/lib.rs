@@ -1,0 +1,1 @@
+//! Caption rewards: CLIP-S, CIDEr-D, weighted mixes and advantages.

@@ -1,0 +1,1 @@
+//! A generated captioning data set with an exact judge.

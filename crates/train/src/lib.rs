@@ -1,0 +1,1 @@
+//! Training phases, data, checkpoints and evaluation for finecap.

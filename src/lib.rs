@@ -1,0 +1,1 @@
+//! Fine-grained image captioning with CLIP rewards.

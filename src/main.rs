@@ -1,0 +1,2 @@
+//! The `finecap` command.
+fn main() {}
