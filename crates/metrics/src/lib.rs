@@ -1,1 +1,25 @@
-//! Caption metrics: CIDEr-D, retrieval and text statistics.
+//! Caption metrics that agree with coco-caption: CIDEr-D and retrieval.
+//!
+//! Plain slices in, plain numbers out; no tensors, no files.
+//!
+//! ```
+//! # fn main() -> Result<(), finecap_metrics::MetricsError> {
+//! let captions = ["a cat on a couch", "two dogs"];
+//! let references =
+//!     [vec!["a cat sitting on a red couch", "a cat is on the sofa"], vec!["two dogs play"]];
+//! let scores = finecap_metrics::cider_d(&captions, &references)?;
+//! assert!(scores.per_image[0] > 0.0);
+//! # Ok(())
+//! # }
+//! ```
+
+mod cider;
+mod error;
+mod ngram;
+mod retrieval;
+mod words;
+
+pub use cider::{CiderD, CiderScores, DocumentFrequencies, PreparedReferences, cider_d};
+pub use error::MetricsError;
+pub use retrieval::{Ranks, Ties};
+pub use words::WordIds;
