@@ -1,0 +1,116 @@
+//! Writing a data set as files.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::dataset::SceneRecord;
+use crate::ScenesError;
+
+/// Writes `dir/images/*.png` and `dir/dataset.json` in Karpathy's schema, with `alt_texts`,
+/// `phrases` and `scene` as further keys. `progress` is told how many of how many are done.
+///
+/// The folder appears whole or not at all.
+///
+/// # Errors
+/// [`ScenesError::NotEmpty`] for a folder with something in it, and failures to write.
+pub fn export(
+    records: &[SceneRecord],
+    image_size: u32,
+    dir: &Path,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<(), ScenesError> {
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source: io::Error| ScenesError::Io { path, source }
+    };
+    if dir.exists() && fs::read_dir(dir).map_err(failed(dir))?.next().is_some() {
+        return Err(ScenesError::NotEmpty(dir.to_path_buf()));
+    }
+    let name = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let part = dir.with_file_name(format!(".{name}.part"));
+    if part.exists() {
+        fs::remove_dir_all(&part).map_err(failed(&part))?;
+    }
+    let images = part.join("images");
+    fs::create_dir_all(&images).map_err(failed(&images))?;
+    for (done, record) in records.iter().enumerate() {
+        let path = images.join(record.file_name());
+        let picture = record.scene.render(image_size);
+        picture.save(&path).map_err(|source| ScenesError::Image { path, source })?;
+        progress(done + 1, records.len());
+    }
+    let path = part.join("dataset.json");
+    fs::write(&path, karpathy(records).to_string()).map_err(failed(&path))?;
+    if dir.exists() {
+        fs::remove_dir(dir).map_err(failed(dir))?;
+    }
+    fs::rename(&part, dir).map_err(failed(dir))
+}
+
+fn karpathy(records: &[SceneRecord]) -> Value {
+    let mut next = 0;
+    let images: Vec<Value> = records
+        .iter()
+        .map(|record| {
+            let first = next;
+            next += record.references.len();
+            let sentences: Vec<Value> = record
+                .references
+                .iter()
+                .enumerate()
+                .map(|(i, raw)| {
+                    let tokens: Vec<&str> = raw.split(' ').collect();
+                    json!({ "raw": raw, "tokens": tokens, "imgid": record.id, "sentid": first + i })
+                })
+                .collect();
+            json!({
+                "imgid": record.id,
+                "filename": record.file_name(),
+                "filepath": "",
+                "split": record.split,
+                "sentids": (first..next).collect::<Vec<_>>(),
+                "sentences": sentences,
+                "alt_texts": record.alt_texts,
+                "phrases": record.phrases,
+                "scene": record.scene,
+            })
+        })
+        .collect();
+    json!({ "dataset": "scenes", "images": images })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ScenesConfig, generate};
+
+    #[test]
+    fn files_hold_what_was_generated() {
+        let config = ScenesConfig { train: 6, val: 1, test: 2, ..ScenesConfig::default() };
+        let records = generate(&config).unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("scenes");
+        let mut calls = 0;
+        export(&records, 48, &dir, &mut |_, total| {
+            calls += 1;
+            assert_eq!(total, 9);
+        })
+        .unwrap();
+        assert_eq!(calls, 9);
+        for record in &records {
+            let read = image::open(dir.join("images").join(record.file_name())).unwrap();
+            assert_eq!(read.to_rgb8(), record.scene.render(48));
+        }
+        let json: Value =
+            serde_json::from_str(&fs::read_to_string(dir.join("dataset.json")).unwrap()).unwrap();
+        assert_eq!(json["images"][8]["split"], "test");
+        assert_eq!(json["images"][3]["sentences"][4]["raw"], records[3].references[4]);
+        assert_eq!(json["images"][3]["sentids"][0], 15);
+
+        let again = export(&records, 48, &dir, &mut |_, _| {}).unwrap_err();
+        assert!(again.to_string().contains("not empty"), "{again}");
+    }
+}
