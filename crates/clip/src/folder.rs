@@ -1,0 +1,243 @@
+//! A CLIP model with what it needs around it, as a folder in Hugging Face's layout.
+
+use std::fs;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{DType, Device, Tensor};
+use burn_store::{
+    BurnToPyTorchAdapter, FloatCastAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot,
+    PyTorchToBurnAdapter, SafetensorsStore,
+};
+use image::RgbImage;
+use serde_json::{Value, json};
+
+use crate::model::normalize;
+use crate::{Clip, ClipConfig, ClipError, ClipTokenizer, ImageFeatures, PreprocessConfig};
+
+/// Captions encoded together; rows are sorted by length first, so little padding is computed.
+const TEXT_BATCH: usize = 128;
+
+/// A model, its tokenizer and its image preprocessing: text and pictures in, embeddings out.
+#[derive(Debug, Clone)]
+pub struct ClipPipeline {
+    /// Sizes of the model.
+    pub config: ClipConfig,
+    /// The weights.
+    pub model: Clip,
+    /// Text to token ids.
+    pub tokenizer: ClipTokenizer,
+    /// Picture to pixels.
+    pub preprocess: PreprocessConfig,
+}
+
+impl ClipPipeline {
+    /// Puts a pipeline together and checks that its parts belong together.
+    ///
+    /// # Errors
+    /// [`ClipError::Config`] where vocabulary, special tokens or picture size differ.
+    pub fn new(
+        config: ClipConfig,
+        model: Clip,
+        tokenizer: ClipTokenizer,
+        preprocess: PreprocessConfig,
+    ) -> Result<Self, ClipError> {
+        let text = &config.text_config;
+        if tokenizer.vocab_size() > text.vocab_size {
+            let problem = format!("is {}, but the tokenizer has {} ids", text.vocab_size, tokenizer.vocab_size());
+            return Err(ClipError::config("text_config.vocab_size", problem));
+        }
+        if tokenizer.eos_id() != text.eos_token_id {
+            let problem = format!("is {}, but the tokenizer ends captions with {}", text.eos_token_id, tokenizer.eos_id());
+            return Err(ClipError::config("text_config.eos_token_id", problem));
+        }
+        if preprocess.size as usize != config.vision_config.image_size {
+            let problem = format!("is {}, but preprocessing makes {} pixels", config.vision_config.image_size, preprocess.size);
+            return Err(ClipError::config("vision_config.image_size", problem));
+        }
+        Ok(Self { config, model, tokenizer, preprocess })
+    }
+
+    /// Reads `config.json`, `model.safetensors`, `tokenizer.json` and `preprocessor_config.json`.
+    ///
+    /// Weights are read as float32, whatever the file holds. Loading is strict.
+    ///
+    /// # Errors
+    /// A missing or malformed file, and any tensor that is missing, unexpected or of another
+    /// shape, each named.
+    pub fn load(dir: &Path, device: &Device) -> Result<Self, ClipError> {
+        let config = read_config(&dir.join("config.json"))?;
+        let mut model = config.init(device)?;
+        load_weights(&mut model, &dir.join("model.safetensors"))?;
+        let tokenizer = ClipTokenizer::from_file(&dir.join("tokenizer.json"))?;
+        let preprocess = PreprocessConfig::from_file(&dir.join("preprocessor_config.json"))?;
+        Self::new(config, model, tokenizer, preprocess)
+    }
+
+    /// Writes the folder so that both [`ClipPipeline::load`] and `transformers` can read it.
+    ///
+    /// Files are written one by one: to get a folder whole or not at all, write to a temporary
+    /// name and rename.
+    ///
+    /// # Errors
+    /// [`ClipError::Io`] and [`ClipError::Weights`] where writing fails.
+    pub fn save(&self, dir: &Path) -> Result<(), ClipError> {
+        let io = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| ClipError::Io { path, source }
+        };
+        fs::create_dir_all(dir).map_err(io(dir))?;
+        let path = dir.join("config.json");
+        let text = serde_json::to_string_pretty(&hugging_face_config(&self.config));
+        let text = text.map_err(|e| ClipError::config("config.json", e.to_string()))?;
+        fs::write(&path, text).map_err(io(&path))?;
+        save_weights(&self.model, &dir.join("model.safetensors"))?;
+        self.tokenizer.save(dir)?;
+        self.preprocess.save(&dir.join("preprocessor_config.json"))
+    }
+
+    /// Unit-length embeddings of captions, in order. Equal captions are encoded once.
+    ///
+    /// # Shapes
+    /// - output: `[N, E]`
+    ///
+    /// # Errors
+    /// None on well-formed pipelines; see [`Clip::encode_tokens`].
+    pub fn embed_texts<S: AsRef<str>>(
+        &self,
+        texts: &[S],
+        device: &Device,
+    ) -> Result<Tensor<2>, ClipError> {
+        let ids = self.tokenizer.encode_batch(texts, self.model.context_length())?;
+        let mut order: Vec<usize> = (0..ids.len()).collect();
+        order.sort_by(|&a, &b| ids[a].len().cmp(&ids[b].len()).then_with(|| ids[a].cmp(&ids[b])));
+        let mut unique: Vec<Vec<u32>> = Vec::new();
+        let mut row_of = vec![0i64; ids.len()];
+        for i in order {
+            if unique.last() != Some(&ids[i]) {
+                unique.push(ids[i].clone());
+            }
+            row_of[i] = unique.len() as i64 - 1;
+        }
+        if unique.is_empty() {
+            return Ok(Tensor::zeros([0, self.config.projection_dim], device));
+        }
+        let chunks = unique
+            .chunks(TEXT_BATCH)
+            .map(|chunk| Ok(normalize(self.model.encode_tokens(chunk, device)?)))
+            .collect::<Result<Vec<_>, ClipError>>()?;
+        let rows = Tensor::from_data(row_of.as_slice(), device);
+        Ok(Tensor::cat(chunks, 0).select(0, rows))
+    }
+
+    /// Encodes pictures of any size; the embedding comes unit-length, the grid as it is.
+    ///
+    /// # Errors
+    /// [`ClipError::Image`] for a picture without pixels.
+    pub fn embed_images(
+        &self,
+        images: &[RgbImage],
+        device: &Device,
+    ) -> Result<ImageFeatures, ClipError> {
+        let pixels = self.preprocess.batch(images, device)?;
+        let features = self.model.encode_image(pixels);
+        Ok(ImageFeatures { embedding: normalize(features.embedding), grid: features.grid })
+    }
+}
+
+fn read_config(path: &Path) -> Result<ClipConfig, ClipError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| ClipError::Io { path: path.to_path_buf(), source })?;
+    let mut config: ClipConfig = serde_json::from_str(&text).map_err(|e| ClipError::File {
+        path: path.to_path_buf(),
+        problem: format!("is not a CLIP configuration: {e}"),
+    })?;
+    // Configurations written before 2023 say 2 and mean the highest id of the vocabulary.
+    let text = &mut config.text_config;
+    if text.eos_token_id == 2 && text.vocab_size > 3 {
+        text.eos_token_id = text.vocab_size as u32 - 1;
+        text.bos_token_id = text.vocab_size as u32 - 2;
+    }
+    Ok(config)
+}
+
+fn hugging_face_config(config: &ClipConfig) -> Value {
+    let mut value = json!(config);
+    value["model_type"] = json!("clip");
+    value["architectures"] = json!(["CLIPModel"]);
+    value["torch_dtype"] = json!("float32");
+    value["text_config"]["model_type"] = json!("clip_text_model");
+    value["vision_config"]["model_type"] = json!("clip_vision_model");
+    for tower in ["text_config", "vision_config"] {
+        value[tower]["projection_dim"] = json!(config.projection_dim);
+    }
+    value["text_config"]["pad_token_id"] = json!(config.text_config.eos_token_id);
+    value
+}
+
+/// Loads tensors by Hugging Face's names; nothing may be missing or left over.
+pub(crate) fn load_weights(model: &mut Clip, path: &Path) -> Result<(), ClipError> {
+    if !path.is_file() {
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(ClipError::Io { path: path.to_path_buf(), source });
+    }
+    let adapter =
+        PyTorchToBurnAdapter.chain(LogitScale::FromFile).chain(FloatCastAdapter::to(DType::F32));
+    // `position_ids` are constant buffers that older files carry along.
+    let mut store = SafetensorsStore::from_file(path)
+        .with_from_adapter(adapter)
+        .allow_partial(true)
+        .validate(false);
+    let weights = |problem: String| ClipError::Weights { path: path.to_path_buf(), problem };
+    let report = model.load_from(&mut store).map_err(|e| weights(e.to_string()))?;
+    if let Some(error) = report.errors.first() {
+        return Err(weights(error.to_string()));
+    }
+    if let Some((name, _)) = report.missing.first() {
+        let more = report.missing.len() - 1;
+        return Err(weights(format!("tensor `{name}` is missing (and {more} more)")));
+    }
+    if let Some(name) = report.unused.iter().find(|name| !name.ends_with(".position_ids")) {
+        return Err(weights(format!("tensor `{name}` has no place in this model")));
+    }
+    Ok(())
+}
+
+fn save_weights(model: &Clip, path: &Path) -> Result<(), ClipError> {
+    let mut store = SafetensorsStore::from_file(path)
+        .with_to_adapter(BurnToPyTorchAdapter.chain(LogitScale::ToFile))
+        .clear_metadata()
+        // `transformers` refuses files that don't say where their layout comes from.
+        .metadata("format", "pt")
+        .overwrite(true);
+    model.save_into(&mut store).map_err(|e| ClipError::Weights {
+        path: path.to_path_buf(),
+        problem: e.to_string(),
+    })
+}
+
+/// The released files hold the logit scale without dimensions; Burn has no such parameters.
+#[derive(Clone, Copy)]
+enum LogitScale {
+    FromFile,
+    ToFile,
+}
+
+impl ModuleAdapter for LogitScale {
+    fn adapt(&self, mut tensor: burn_store::Tensor, _: ModuleContext<'_>) -> burn_store::Tensor {
+        if tensor.name == "logit_scale" {
+            let dims: Vec<usize> = match self {
+                Self::FromFile => vec![1],
+                Self::ToFile => vec![],
+            };
+            if tensor.shape.iter().product::<usize>() == 1 {
+                tensor.shape = dims.into();
+            }
+        }
+        tensor
+    }
+
+    fn clone_box(&self) -> Box<dyn ModuleAdapter> {
+        Box::new(*self)
+    }
+}

@@ -1,0 +1,153 @@
+//! The two towers, their projections and the logit scale.
+
+use burn::module::{Initializer, Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::config::ClipConfig;
+use crate::text::TextTower;
+use crate::transformer::linear;
+use crate::vision::VisionTower;
+use crate::ClipError;
+
+/// A CLIP model: two encoders into one embedding space.
+#[derive(Module, Debug)]
+pub struct Clip {
+    text_model: TextTower,
+    vision_model: VisionTower,
+    text_projection: Linear,
+    visual_projection: Linear,
+    /// Natural logarithm of the factor on cosines; `[1]`.
+    logit_scale: Param<Tensor<1>>,
+    eos_token_id: u32,
+    context_length: usize,
+}
+
+/// What the image tower sees in a batch of pictures.
+pub struct ImageFeatures {
+    /// `[B, E]`, not normalised.
+    pub embedding: Tensor<2>,
+    /// `[B, P, D]`, last hidden states of the patches, row by row, class token left out.
+    pub grid: Tensor<3>,
+}
+
+impl ClipConfig {
+    /// Creates a model with fresh weights, drawn on `device` in a fixed order: after
+    /// [`Device::seed`] the same weights come out again.
+    ///
+    /// # Errors
+    /// [`ClipError::Config`] where the sizes don't fit together.
+    pub fn init(&self, device: &Device) -> Result<Clip, ClipError> {
+        self.check()?;
+        let (text, vision) = (&self.text_config, &self.vision_config);
+        let projection = |width: usize| {
+            linear(width, self.projection_dim, (width as f64).powf(-0.5), false, device)
+        };
+        let clip = Clip {
+            text_model: text.init(device),
+            vision_model: vision.init(device),
+            text_projection: projection(text.hidden_size),
+            visual_projection: projection(vision.hidden_size),
+            logit_scale: Initializer::Constant { value: self.logit_scale_init_value }
+                .init([1], device),
+            eos_token_id: text.eos_token_id,
+            context_length: text.max_position_embeddings,
+        };
+        Ok(clip.materialize())
+    }
+}
+
+impl Clip {
+    /// Encodes pictures, giving the embedding and the patch grid from one pass.
+    ///
+    /// # Shapes
+    /// - pixels: `[B, 3, S, S]`, as [`PreprocessConfig`](crate::PreprocessConfig) prepares them
+    pub fn encode_image(&self, pixels: Tensor<4>) -> ImageFeatures {
+        let hidden = self.vision_model.hidden_states(pixels);
+        let patches = hidden.dims()[1] - 1;
+        let grid = hidden.clone().narrow(1, 1, patches);
+        let embedding = self.visual_projection.forward(self.vision_model.pool(hidden));
+        ImageFeatures { embedding, grid }
+    }
+
+    /// Encodes token ids.
+    ///
+    /// # Shapes
+    /// - ids: `[N, T]`; ends: `[N]`, see [`TextTower::forward`]
+    /// - output: `[N, E]`, not normalised
+    pub fn encode_text(&self, ids: Tensor<2, Int>, ends: Tensor<1, Int>) -> Tensor<2> {
+        self.text_projection.forward(self.text_model.forward(ids, ends))
+    }
+
+    /// Encodes captions of different lengths, given as token ids with start and end token.
+    ///
+    /// The batch is only as wide as its longest caption, and pools at the first end token.
+    ///
+    /// # Shapes
+    /// - output: `[N, E]`, not normalised
+    ///
+    /// # Errors
+    /// [`ClipError::Tokens`] for a caption without an end token, or longer than the context.
+    pub fn encode_tokens(&self, captions: &[Vec<u32>], device: &Device) -> Result<Tensor<2>, ClipError> {
+        let (ids, ends) = self.token_batch(captions, device)?;
+        Ok(self.encode_text(ids, ends))
+    }
+
+    fn token_batch(
+        &self,
+        captions: &[Vec<u32>],
+        device: &Device,
+    ) -> Result<(Tensor<2, Int>, Tensor<1, Int>), ClipError> {
+        let n = captions.len();
+        let mut ends = Vec::with_capacity(n);
+        for (row, ids) in captions.iter().enumerate() {
+            let end = ids.iter().position(|&id| id == self.eos_token_id).ok_or_else(|| {
+                ClipError::Tokens { row, problem: "it has no end token".into() }
+            })?;
+            if end >= self.context_length {
+                let problem = format!(
+                    "its end token stands at position {end}, beyond the context of {}",
+                    self.context_length
+                );
+                return Err(ClipError::Tokens { row, problem });
+            }
+            ends.push(end as i64);
+        }
+        let width = ends.iter().max().map_or(1, |&end| end as usize + 1);
+        let mut flat = vec![self.eos_token_id as i64; n * width];
+        for (row, ids) in captions.iter().enumerate() {
+            for (slot, &id) in flat[row * width..(row + 1) * width].iter_mut().zip(ids) {
+                *slot = id as i64;
+            }
+        }
+        let ids = Tensor::from_data(TensorData::new(flat, [n, width]), device);
+        let ends = Tensor::from_data(TensorData::new(ends, [n]), device);
+        Ok((ids, ends))
+    }
+
+    /// Natural logarithm of the factor on cosines, `[1]`.
+    pub fn logit_scale(&self) -> Tensor<1> {
+        self.logit_scale.val()
+    }
+
+    /// Number of tokens the text tower has positions for.
+    pub fn context_length(&self) -> usize {
+        self.context_length
+    }
+
+    /// Freezes the image tower and its projection, as grammar fine-tuning does.
+    pub fn freeze_image_tower(mut self) -> Self {
+        self.vision_model = self.vision_model.freeze();
+        self.visual_projection = self.visual_projection.freeze();
+        self
+    }
+}
+
+/// Scales every row to length 1.
+///
+/// # Shapes
+/// - x: `[N, E]` -> `[N, E]`
+pub fn normalize(x: Tensor<2>) -> Tensor<2> {
+    let norm = x.clone().powf_scalar(2.0).sum_dim(1).sqrt();
+    x / norm
+}
