@@ -1,70 +1,30 @@
 //! CIDEr-D (Vedantam et al. 2015) as coco-caption computes it under the name "CIDEr".
 //!
 //! Counts are weighted by `ln N - ln max(1, df)`, where `df` is the number of images whose
-//! references contain the n-gram. For each `n` up to 4 the candidate's counts are clipped to the
-//! reference's, multiplied, divided by both norms, and damped by `exp(-δ² / (2 · 6²))`, where δ is
-//! the difference of the numbers of **bigrams**. The score is ten times the mean over `n` and over
-//! the references.
+//! references contain the n-gram. For each `n` up to 4 the candidate's weights are clipped to the
+//! reference's, multiplied with them, divided by both norms, and damped by `exp(-δ² / (2 · 6²))`,
+//! where δ is the difference of the numbers of **bigrams**. The score is ten times the mean over
+//! `n` and over the references.
 
-use std::collections::{HashMap, HashSet};
-
-use crate::ngram::{MAX_N, Ngram, count};
-use crate::{MetricsError, WordIds};
+use crate::ngram::{MAX_N, Ngram, sorted_ngrams};
+use crate::{DocumentFrequencies, MetricsError, WordIds};
 
 /// Width of the length penalty.
 const SIGMA: f64 = 6.0;
 
-/// In how many images' references each n-gram occurs.
-#[derive(Debug, Clone, Default)]
-pub struct DocumentFrequencies {
-    images: usize,
-    counts: HashMap<Ngram, u32>,
-}
-
-impl DocumentFrequencies {
-    /// Counts over the references of every image, words as numbers.
-    ///
-    /// # Errors
-    /// [`MetricsError::NoReferences`] and [`MetricsError::Empty`].
-    pub fn from_references(references: &[Vec<Vec<u32>>]) -> Result<Self, MetricsError> {
-        if references.is_empty() {
-            return Err(MetricsError::Empty);
-        }
-        let mut counts = HashMap::new();
-        for (image, captions) in references.iter().enumerate() {
-            if captions.is_empty() {
-                return Err(MetricsError::NoReferences { image });
-            }
-            let ngrams: HashSet<Ngram> =
-                captions.iter().flat_map(|caption| count(caption).into_keys()).collect();
-            for ngram in ngrams {
-                *counts.entry(ngram).or_insert(0) += 1;
-            }
-        }
-        Ok(Self { images: references.len(), counts })
-    }
-
-    /// Number of images counted.
-    pub fn images(&self) -> usize {
-        self.images
-    }
-
-    fn idf(&self, ngram: &Ngram) -> f64 {
-        let df = self.counts.get(ngram).copied().unwrap_or(0).max(1);
-        (self.images as f64).ln() - f64::from(df).ln()
-    }
-}
-
 /// A caption as weighted n-gram counts.
 #[derive(Debug, Clone)]
 struct Weighted {
-    /// Weighted counts of each `n`, sorted by n-gram.
-    entries: [Vec<(Ngram, f64)>; MAX_N],
+    /// Weighted counts, sorted by n-gram: shorter n-grams first.
+    entries: Vec<(Ngram, f64)>,
+    /// Norm of the weights of each `n`.
     norms: [f64; MAX_N],
-    bigrams: u32,
+    bigrams: f64,
 }
 
 /// The references of one image, ready to compare candidates with.
+///
+/// The weights come from the [`CiderD`] that prepared them: score with the same one.
 #[derive(Debug, Clone)]
 pub struct PreparedReferences(Vec<Weighted>);
 
@@ -92,6 +52,9 @@ impl CiderD {
     }
 
     /// CIDEr-D of one candidate, from 0 to 10.
+    ///
+    /// N-grams that the table does not know weigh as if one image had them; the table itself
+    /// never changes.
     pub fn score(&self, candidate: &[u32], references: &PreparedReferences) -> f64 {
         let candidate = self.weigh(candidate);
         let sum: f64 = references.0.iter().map(|r| similarity(&candidate, r)).sum();
@@ -99,43 +62,37 @@ impl CiderD {
     }
 
     fn weigh(&self, caption: &[u32]) -> Weighted {
-        let mut entries: [Vec<(Ngram, f64)>; MAX_N] = Default::default();
+        let ngrams = sorted_ngrams(caption);
+        let mut entries = Vec::with_capacity(ngrams.len());
         let mut norms = [0.0; MAX_N];
-        let mut bigrams = 0;
-        for (ngram, tf) in count(caption) {
-            let n = usize::from(ngram.n) - 1;
-            let weight = f64::from(tf) * self.frequencies.idf(&ngram);
-            entries[n].push((ngram, weight));
-            norms[n] += weight * weight;
-            if ngram.n == 2 {
-                bigrams += tf;
-            }
+        for run in ngrams.chunk_by(|a, b| a == b) {
+            let weight = run.len() as f64 * self.frequencies.idf(&run[0]);
+            entries.push((run[0], weight));
+            norms[run[0].len() - 1] += weight * weight;
         }
+        let bigrams = caption.len().saturating_sub(1) as f64;
         Weighted { entries, norms: norms.map(f64::sqrt), bigrams }
     }
 }
 
 /// Mean over `n` of the clipped, damped cosine.
 fn similarity(candidate: &Weighted, reference: &Weighted) -> f64 {
-    let delta = f64::from(candidate.bigrams) - f64::from(reference.bigrams);
-    let penalty = (-delta * delta / (2.0 * SIGMA * SIGMA)).exp();
-    let mut sum = 0.0;
-    for n in 0..MAX_N {
-        let mut product = 0.0;
-        let mut others = reference.entries[n].iter().peekable();
-        for (ngram, weight) in &candidate.entries[n] {
-            while others.next_if(|(other, _)| other < ngram).is_some() {}
-            if let Some((_, other)) = others.next_if(|(other, _)| other == ngram) {
-                product += weight.min(*other) * other;
-            }
+    let mut products = [0.0; MAX_N];
+    let mut others = reference.entries.iter().peekable();
+    for (ngram, weight) in &candidate.entries {
+        while others.next_if(|(other, _)| other < ngram).is_some() {}
+        if let Some((_, other)) = others.next_if(|(other, _)| other == ngram) {
+            products[ngram.len() - 1] += weight.min(*other) * other;
         }
-        let norms = candidate.norms[n] * reference.norms[n];
-        if norms != 0.0 {
-            product /= norms;
-        }
-        sum += product * penalty;
     }
-    sum / MAX_N as f64
+    let mut sum = 0.0;
+    for (n, product) in products.into_iter().enumerate() {
+        let norms = candidate.norms[n] * reference.norms[n];
+        // Zero norms belong to captions shorter than `n` or made of n-grams that all images have.
+        sum += if norms > 0.0 { product / norms } else { 0.0 };
+    }
+    let delta = candidate.bigrams - reference.bigrams;
+    sum / MAX_N as f64 * (-delta * delta / (2.0 * SIGMA * SIGMA)).exp()
 }
 
 /// CIDEr-D of a set of captions.
@@ -150,7 +107,8 @@ pub struct CiderScores {
 /// CIDEr-D of one caption for each image, words separated by whitespace, document frequencies
 /// from the references themselves.
 ///
-/// Over a single image every weight is `ln 1 = 0` and so is the score.
+/// Over a single image every weight is `ln 1 = 0` and so is the score; use [`CiderD`] with the
+/// frequencies of a larger set there.
 ///
 /// # Errors
 /// [`MetricsError::Lengths`], [`MetricsError::NoReferences`] and [`MetricsError::Empty`].

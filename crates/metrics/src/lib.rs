@@ -1,4 +1,4 @@
-//! Caption metrics that agree with coco-caption: CIDEr-D and retrieval.
+//! Caption metrics that agree with coco-caption: CIDEr-D, retrieval and text statistics.
 //!
 //! Plain slices in, plain numbers out; no tensors, no files.
 //!
@@ -15,11 +15,15 @@
 
 mod cider;
 mod error;
+mod frequencies;
 mod ngram;
 mod retrieval;
-mod words;
+mod text;
+mod word_ids;
 
-pub use cider::{CiderD, CiderScores, DocumentFrequencies, PreparedReferences, cider_d};
+pub use cider::{CiderD, CiderScores, PreparedReferences, cider_d};
 pub use error::MetricsError;
+pub use frequencies::DocumentFrequencies;
 pub use retrieval::{Ranks, Ties};
-pub use words::WordIds;
+pub use text::{TextStatistics, words};
+pub use word_ids::WordIds;
