@@ -58,15 +58,41 @@ fn random_captions_agree() {
 }
 
 #[test]
+fn tokenised_captions_of_the_clipscore_example_agree() {
+    let example = &fixture()["clipscore_example"];
+    let references = lists(&example["references"]);
+    // The published numbers, once more beside those of the fixture.
+    for (name, corpus) in [("good", 0.5637412592), ("bad", 0.2790165307)] {
+        let scores = cider_d(&strings(&example[name]["candidates"]), &references).unwrap();
+        assert_close(&scores.per_image, &numbers(&example[name]["per_image"]));
+        assert!((scores.corpus - corpus).abs() < 1e-9, "{name}: {}", scores.corpus);
+    }
+}
+
+#[test]
 fn a_given_table_of_frequencies_agrees() {
     let data = fixture();
     let mut words = WordIds::default();
-    let mut ids =
-        |captions: &[String]| captions.iter().map(|c| words.caption(c)).collect::<Vec<_>>();
+    let mut ids = |captions: &[String]| -> Vec<Vec<u32>> {
+        captions.iter().map(|c| words.caption(c)).collect()
+    };
     let table: Vec<_> = lists(&data["table"]).iter().map(|refs| ids(refs)).collect();
+    let counted = DocumentFrequencies::from_references(&table).unwrap();
+    let counts: Vec<(Vec<u32>, u32)> = data["table_counts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| {
+            let ngram = ids(&[pair[0].as_str().unwrap().to_string()]).remove(0);
+            (ngram, pair[1].as_u64().unwrap() as u32)
+        })
+        .collect();
+    let given = DocumentFrequencies::from_counts(table.len(), &counts).unwrap();
+    assert_eq!(given, counted);
+
     let references: Vec<_> = lists(&data["references"]).iter().map(|refs| ids(refs)).collect();
     let candidates = ids(&strings(&data["candidates"]));
-    let scorer = CiderD::new(DocumentFrequencies::from_references(&table).unwrap());
+    let scorer = CiderD::new(given);
     let scores: Vec<f64> = candidates
         .iter()
         .zip(&references)
@@ -79,6 +105,17 @@ fn a_given_table_of_frequencies_agrees() {
 fn a_single_image_scores_zero() {
     let scores = cider_d(&["a dog runs"], &[vec!["a dog runs"]]).unwrap();
     assert_eq!(scores.corpus, 0.0);
+}
+
+#[test]
+fn a_table_of_a_larger_set_scores_a_single_image() {
+    let references = [vec![vec![0, 1, 2, 3, 4]], vec![vec![5, 6]]];
+    let scorer = CiderD::new(DocumentFrequencies::from_references(&references).unwrap());
+    let prepared = scorer.prepare(&references[0]).unwrap();
+    assert!((scorer.score(&[0, 1, 2, 3, 4], &prepared) - 10.0).abs() < 1e-9);
+    assert_eq!(scorer.score(&[5, 6], &prepared), 0.0);
+    assert_eq!(scorer.score(&[], &prepared), 0.0);
+    assert_eq!(scorer.prepare(&[]).unwrap_err(), MetricsError::NoReferences { image: 0 });
 }
 
 #[test]
@@ -125,5 +162,20 @@ proptest! {
         let scores = cider_d(&[own, String::new()], &references).unwrap();
         prop_assert!((scores.per_image[0] - 10.0).abs() < 1e-9);
         prop_assert_eq!(scores.per_image[1], 0.0);
+    }
+
+    #[test]
+    fn no_caption_and_no_table_gives_anything_but_a_score(
+        table in prop::collection::btree_map(prop::collection::vec(0u32..5, 1..=4), 1u32..=9, 0..40),
+        candidate in prop::collection::vec(0u32..7, 0..40),
+        references in prop::collection::vec(prop::collection::vec(0u32..7, 0..40), 1..6),
+    ) {
+        let table: Vec<_> = table.into_iter().collect();
+        let scorer = CiderD::new(DocumentFrequencies::from_counts(9, &table).unwrap());
+        let score = scorer.score(&candidate, &scorer.prepare(&references).unwrap());
+        prop_assert!((0.0..=10.0 + 1e-9).contains(&score), "{score}");
+        if candidate.is_empty() {
+            prop_assert_eq!(score, 0.0);
+        }
     }
 }
