@@ -3,7 +3,9 @@
 #[non_exhaustive]
 pub enum MetricsError {
     /// Candidates and references are not the same number of images.
-    #[error("{candidates} captions were given for {references} images with references: give one caption for each")]
+    #[error(
+        "{candidates} captions were given for {references} images with references: give one caption for each"
+    )]
     Lengths {
         /// Number of candidate captions.
         candidates: usize,
@@ -20,7 +22,9 @@ pub enum MetricsError {
     #[error("there is nothing to score: give at least one caption")]
     Empty,
     /// A similarity that is not a number.
-    #[error("the similarity of row {row} and column {column} is not a number: check the embeddings")]
+    #[error(
+        "the similarity of row {row} and column {column} is not a number: check the embeddings"
+    )]
     NotANumber {
         /// Row of the similarity matrix.
         row: usize,

@@ -34,7 +34,8 @@ impl Ranks {
         targets: &[usize],
         ties: Ties,
     ) -> Result<Self, MetricsError> {
-        let shape = MetricsError::Shape { values: similarities.len(), rows: targets.len(), columns };
+        let shape =
+            MetricsError::Shape { values: similarities.len(), rows: targets.len(), columns };
         if columns == 0
             || similarities.len() != targets.len() * columns
             || targets.iter().any(|&target| target >= columns)

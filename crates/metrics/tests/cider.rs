@@ -37,9 +37,14 @@ fn golden_vectors_of_coco_caption() {
             "man on a surf board riding an ocean wave",
         ],
         vec!["a cat sitting on a red couch", "a cat is on the sofa", "the cat rests on a couch"],
-        vec!["two dogs play with a ball in the grass", "dogs playing on a lawn", "two dogs chase a ball"],
+        vec![
+            "two dogs play with a ball in the grass",
+            "dogs playing on a lawn",
+            "two dogs chase a ball",
+        ],
     ];
-    let scores = cider_d(&["a man surfing on a wave", "a cat on a couch", "dog"], &references).unwrap();
+    let scores =
+        cider_d(&["a man surfing on a wave", "a cat on a couch", "dog"], &references).unwrap();
     assert_close(&[scores.corpus], &[1.1768632470745253]);
     assert_close(&scores.per_image, &[1.0985100486490158, 2.43207969257456, 0.0]);
 }
@@ -56,7 +61,8 @@ fn random_captions_agree() {
 fn a_given_table_of_frequencies_agrees() {
     let data = fixture();
     let mut words = WordIds::default();
-    let mut ids = |captions: &[String]| captions.iter().map(|c| words.caption(c)).collect::<Vec<_>>();
+    let mut ids =
+        |captions: &[String]| captions.iter().map(|c| words.caption(c)).collect::<Vec<_>>();
     let table: Vec<_> = lists(&data["table"]).iter().map(|refs| ids(refs)).collect();
     let references: Vec<_> = lists(&data["references"]).iter().map(|refs| ids(refs)).collect();
     let candidates = ids(&strings(&data["candidates"]));
