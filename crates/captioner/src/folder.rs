@@ -34,10 +34,7 @@ impl Captioner {
     /// # Errors
     /// When a file cannot be written, or the vocabulary does not have the model's size.
     pub fn save(&self, dir: &Path, vocab: &Vocab) -> Result<(), CaptionerError> {
-        let config = FolderConfig {
-            vocabulary: vocab.fingerprint(),
-            model: self.config().clone(),
-        };
+        let config = FolderConfig { vocabulary: vocab.fingerprint(), model: self.config().clone() };
         check_vocab(&config, vocab)?;
         fs::create_dir_all(dir).map_err(|source| CaptionerError::Io {
             action: "create",
@@ -50,12 +47,11 @@ impl Captioner {
         let mut store = SafetensorsStore::from_file(&path)
             .with_to_adapter(BurnToPyTorchAdapter)
             .overwrite(true);
-        self.save_into(&mut store)
-            .map_err(|error| CaptionerError::Io {
-                action: "write",
-                path,
-                source: std::io::Error::other(error.to_string()),
-            })
+        self.save_into(&mut store).map_err(|error| CaptionerError::Io {
+            action: "write",
+            path,
+            source: std::io::Error::other(error.to_string()),
+        })
     }
 
     /// Read a folder written by [`save`](Self::save).
@@ -81,17 +77,12 @@ pub(crate) fn load_weights(
     store: SafetensorsStore,
     path: &Path,
 ) -> Result<(), CaptionerError> {
-    let wrong = |reason: String| CaptionerError::Weights {
-        path: path.into(),
-        reason,
-    };
+    let wrong = |reason: String| CaptionerError::Weights { path: path.into(), reason };
     let mut store = store
         .with_from_adapter(PyTorchToBurnAdapter.chain(FloatCastAdapter::to(DType::F32)))
         .validate(false)
         .allow_partial(true);
-    let result = model
-        .load_from(&mut store)
-        .map_err(|error| wrong(error.to_string()))?;
+    let result = model.load_from(&mut store).map_err(|error| wrong(error.to_string()))?;
     if let Some(error) = result.errors.first() {
         return Err(wrong(error.to_string()));
     }
@@ -103,9 +94,7 @@ pub(crate) fn load_weights(
         return Err(wrong(format!("the tensor `{missing}` is missing{hint}")));
     }
     match result.unused.first() {
-        Some(unused) => Err(wrong(format!(
-            "the model has no place for the tensor `{unused}`"
-        ))),
+        Some(unused) => Err(wrong(format!("the model has no place for the tensor `{unused}`"))),
         None => Ok(()),
     }
 }
@@ -150,11 +139,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(
 }
 
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), CaptionerError> {
-    let failed = |source| CaptionerError::Io {
-        action: "write",
-        path: path.into(),
-        source,
-    };
+    let failed = |source| CaptionerError::Io { action: "write", path: path.into(), source };
     let text = serde_json::to_string_pretty(value).map_err(|error| failed(error.into()))?;
     fs::write(path, text + "\n").map_err(failed)
 }
@@ -185,9 +170,7 @@ mod tests {
     }
 
     fn load_error(dir: &Path) -> String {
-        Captioner::load(dir, &Device::flex())
-            .unwrap_err()
-            .to_string()
+        Captioner::load(dir, &Device::flex()).unwrap_err().to_string()
     }
 
     /// Write the weights again with other names.
@@ -214,14 +197,8 @@ mod tests {
         assert_eq!(loaded.config(), model.config());
         let decode = |model: &Captioner| {
             let features = Tensor::ones([1, 4, 3], &device);
-            let draws = Draws {
-                seed: 1,
-                step: 1,
-                images: &[0],
-            };
-            model
-                .decode(features, &Decoding::samples(3, 9), &draws)
-                .unwrap()
+            let draws = Draws { seed: 1, step: 1, images: &[0] };
+            model.decode(features, &Decoding::samples(3, 9), &draws).unwrap()
         };
         assert_eq!(decode(&loaded), decode(&model));
         // A loaded model can be trained where its device records gradients.
@@ -254,35 +231,21 @@ mod tests {
         let path = dir.join(WEIGHTS);
         let good = fs::read(&path).unwrap();
 
-        rename(&path, |name| {
-            Some(name.replace("output.bias", "outputs.bias"))
-        });
+        rename(&path, |name| Some(name.replace("output.bias", "outputs.bias")));
         let message = load_error(&dir);
         assert!(message.contains("`output.bias` is missing"), "{message}");
         assert!(message.contains("did you mean `outputs.bias`"), "{message}");
 
         fs::write(&path, &good).unwrap();
-        rename(&path, |name| {
-            (name != "encoder.norm.bias").then(|| name.into())
-        });
+        rename(&path, |name| (name != "encoder.norm.bias").then(|| name.into()));
         let message = load_error(&dir);
-        assert!(
-            message.contains("`encoder.norm.bias` is missing"),
-            "{message}"
-        );
+        assert!(message.contains("`encoder.norm.bias` is missing"), "{message}");
 
         fs::write(&path, &good).unwrap();
         let config = fs::read_to_string(dir.join(CONFIG)).unwrap();
-        fs::write(
-            dir.join(CONFIG),
-            config.replace("\"d_ff\": 12", "\"d_ff\": 13"),
-        )
-        .unwrap();
+        fs::write(dir.join(CONFIG), config.replace("\"d_ff\": 12", "\"d_ff\": 13")).unwrap();
         let message = load_error(&dir);
-        assert!(
-            message.contains("linear_1") && message.contains("model.safetensors"),
-            "{message}"
-        );
+        assert!(message.contains("linear_1") && message.contains("model.safetensors"), "{message}");
 
         let fewer = config.replace("\"n_encoder_layers\": 1", "\"n_encoder_layers\": 2");
         fs::write(dir.join(CONFIG), fewer).unwrap();
@@ -311,10 +274,7 @@ mod tests {
         let message = load_error(&dir);
         assert!(message.contains(&other.fingerprint()), "{message}");
         let small = Vocab::build([["a"]], 0, 6);
-        assert!(matches!(
-            model.save(&dir, &small),
-            Err(CaptionerError::Vocabulary { .. })
-        ));
+        assert!(matches!(model.save(&dir, &small), Err(CaptionerError::Vocabulary { .. })));
 
         let path = dir.join(CONFIG);
         let good = fs::read_to_string(&path).unwrap();
@@ -325,10 +285,7 @@ mod tests {
         ] {
             fs::write(&path, good.replace(from, to)).unwrap();
             let message = load_error(&dir);
-            assert!(
-                message.contains("config.json") && message.contains(reason),
-                "{message}"
-            );
+            assert!(message.contains("config.json") && message.contains(reason), "{message}");
         }
         assert!(load_error(&dir.join("none")).contains("none"));
     }

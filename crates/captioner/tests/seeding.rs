@@ -34,8 +34,5 @@ fn the_same_seed_gives_the_same_weights() {
     assert_eq!(logits(&first), logits(&fresh(8, &device)));
     assert_ne!(logits(&first), logits(&other));
     // Nor does it matter whether the model records gradients.
-    assert_eq!(
-        logits(&first),
-        logits(&fresh(8, &device.autodiff()).valid())
-    );
+    assert_eq!(logits(&first), logits(&fresh(8, &device.autodiff()).valid()));
 }

@@ -60,9 +60,6 @@ fn selected_rows_go_on_as_if_they_had_always_been_there() {
     let next = model.step(&memory, &mut state, ids(vec![1, 2, 3, 4], [4, 1], &device));
 
     let inputs = ids(vec![0, 6, 1, 0, 5, 2, 0, 8, 3, 0, 8, 4], [4, 3], &device);
-    let whole = model
-        .logits(&memory, inputs)
-        .narrow(1, 2, 1)
-        .squeeze_dim::<2>(1);
+    let whole = model.logits(&memory, inputs).narrow(1, 2, 1).squeeze_dim::<2>(1);
     assert!(distance(next, whole) < 1e-5);
 }

@@ -7,18 +7,12 @@ use crate::sampling::sample;
 use crate::{Caption, CaptionerError, Decoding, Draws, Teacher, token_log_probs};
 
 fn mixed(samples: usize) -> Decoding {
-    Decoding {
-        greedy: true,
-        ..Decoding::samples(samples, 8)
-    }
+    Decoding { greedy: true, ..Decoding::samples(samples, 8) }
 }
 
 fn close(a: &Caption, b: &Caption) -> bool {
     (&a.ids, a.ended) == (&b.ids, b.ended)
-        && a.log_probs
-            .iter()
-            .zip(&b.log_probs)
-            .all(|(a, b)| (a - b).abs() < 1e-5)
+        && a.log_probs.iter().zip(&b.log_probs).all(|(a, b)| (a - b).abs() < 1e-5)
 }
 
 proptest! {
@@ -122,22 +116,12 @@ fn frequencies_follow_the_softmax() {
     let logits = [0.3f32, -1.2, 2.0, 0.0, 0.5, -0.7, 1.1, -3.0, 0.9, -0.1];
     let rows = 20_000;
     let images: Vec<u64> = (0..rows as u64).collect();
-    let uniforms = Draws {
-        seed: 5,
-        step: 0,
-        images: &images,
-    }
-    .uniforms(1, 1);
+    let uniforms = Draws { seed: 5, step: 0, images: &images }.uniforms(1, 1);
     let uniforms = Tensor::from_data(TensorData::new(uniforms, [rows, 1]), &device);
     for temperature in [1.0f32, 0.6] {
-        let decoding = Decoding {
-            temperature,
-            ..Decoding::samples(1, 8)
-        };
+        let decoding = Decoding { temperature, ..Decoding::samples(1, 8) };
         let row = Tensor::<2>::from_data([logits], &device).expand([rows, 10]);
-        let chosen = sample(row, uniforms.clone(), &decoding)
-            .try_into_vec_as::<i64>()
-            .unwrap();
+        let chosen = sample(row, uniforms.clone(), &decoding).try_into_vec_as::<i64>().unwrap();
         let weights = logits.map(|l| f64::from(l / temperature).exp());
         let total: f64 = weights.iter().sum();
         let chi_square: f64 = (0..10)
@@ -147,10 +131,7 @@ fn frequencies_follow_the_softmax() {
                 (found - expected).powi(2) / expected
             })
             .sum();
-        assert!(
-            chi_square < 33.7,
-            "{chi_square} at temperature {temperature}"
-        );
+        assert!(chi_square < 33.7, "{chi_square} at temperature {temperature}");
     }
 }
 
@@ -158,19 +139,9 @@ fn frequencies_follow_the_softmax() {
 fn a_tiny_temperature_is_greedy() {
     let device = Device::flex();
     let model = tiny(6, &device);
-    let decoding = Decoding {
-        temperature: 1e-30,
-        ..mixed(2)
-    };
-    let draws = Draws {
-        seed: 1,
-        step: 1,
-        images: &[0, 1, 2],
-    };
-    for image in model
-        .decode(features(3, 6, &device), &decoding, &draws)
-        .unwrap()
-    {
+    let decoding = Decoding { temperature: 1e-30, ..mixed(2) };
+    let draws = Draws { seed: 1, step: 1, images: &[0, 1, 2] };
+    for image in model.decode(features(3, 6, &device), &decoding, &draws).unwrap() {
         for sample in &image.samples {
             assert_eq!(Some(sample), image.greedy.as_ref());
         }
@@ -182,14 +153,8 @@ fn seeds_and_steps_change_the_samples_only() {
     let device = Device::flex();
     let model = tiny(2, &device);
     let decode = |seed, step| {
-        let draws = Draws {
-            seed,
-            step,
-            images: &[0, 1],
-        };
-        model
-            .decode(features(2, 2, &device), &mixed(4), &draws)
-            .unwrap()
+        let draws = Draws { seed, step, images: &[0, 1] };
+        model.decode(features(2, 2, &device), &mixed(4), &draws).unwrap()
     };
     let base = decode(1, 1);
     for other in [decode(2, 1), decode(1, 2)] {
@@ -204,25 +169,10 @@ fn the_unknown_word_can_be_suppressed() {
     let model = tiny(4, &device);
     let unknown = model.config().vocab_size as u32 - 1;
     let count = |suppress_unknown| {
-        let decoding = Decoding {
-            suppress_unknown,
-            temperature: 5.0,
-            ..mixed(40)
-        };
-        let draws = Draws {
-            seed: 1,
-            step: 1,
-            images: &[0],
-        };
-        let captions = model
-            .decode(features(1, 4, &device), &decoding, &draws)
-            .unwrap();
-        captions[0]
-            .samples
-            .iter()
-            .flat_map(|c| &c.ids)
-            .filter(|&&id| id == unknown)
-            .count()
+        let decoding = Decoding { suppress_unknown, temperature: 5.0, ..mixed(40) };
+        let draws = Draws { seed: 1, step: 1, images: &[0] };
+        let captions = model.decode(features(1, 4, &device), &decoding, &draws).unwrap();
+        captions[0].samples.iter().flat_map(|c| &c.ids).filter(|&&id| id == unknown).count()
     };
     assert!(count(false) > 0);
     assert_eq!(count(true), 0);
@@ -233,114 +183,42 @@ fn wrong_calls_are_refused() {
     let device = Device::flex();
     let model = tiny(0, &device);
     let good = mixed(1);
-    let one = Draws {
-        seed: 0,
-        step: 0,
-        images: &[0],
-    };
+    let one = Draws { seed: 0, step: 0, images: &[0] };
     let error = |features, decoding: &Decoding, draws: &Draws| {
-        model
-            .decode(features, decoding, draws)
-            .unwrap_err()
-            .to_string()
+        model.decode(features, decoding, draws).unwrap_err().to_string()
     };
     for (setting, decoding) in [
-        (
-            "`samples`",
-            Decoding {
-                greedy: false,
-                samples: 0,
-                ..good.clone()
-            },
-        ),
-        (
-            "`max_len`",
-            Decoding {
-                max_len: 9,
-                ..good.clone()
-            },
-        ),
-        (
-            "`max_len`",
-            Decoding {
-                max_len: 0,
-                ..good.clone()
-            },
-        ),
-        (
-            "`temperature`",
-            Decoding {
-                temperature: 0.0,
-                ..good.clone()
-            },
-        ),
-        (
-            "`temperature`",
-            Decoding {
-                temperature: f32::NAN,
-                ..good.clone()
-            },
-        ),
-        (
-            "`top_k`",
-            Decoding {
-                top_k: Some(0),
-                ..good.clone()
-            },
-        ),
-        (
-            "`top_p`",
-            Decoding {
-                top_p: Some(1.5),
-                ..good.clone()
-            },
-        ),
+        ("`samples`", Decoding { greedy: false, samples: 0, ..good.clone() }),
+        ("`max_len`", Decoding { max_len: 9, ..good.clone() }),
+        ("`max_len`", Decoding { max_len: 0, ..good.clone() }),
+        ("`temperature`", Decoding { temperature: 0.0, ..good.clone() }),
+        ("`temperature`", Decoding { temperature: f32::NAN, ..good.clone() }),
+        ("`top_k`", Decoding { top_k: Some(0), ..good.clone() }),
+        ("`top_p`", Decoding { top_p: Some(1.5), ..good.clone() }),
     ] {
         let message = error(features(1, 0, &device), &decoding, &one);
         assert!(message.contains(setting), "{message}");
     }
     let message = error(features(2, 0, &device), &good, &one);
-    assert!(
-        message.contains("1 image keys") && message.contains("2 images"),
-        "{message}"
-    );
+    assert!(message.contains("1 image keys") && message.contains("2 images"), "{message}");
     let message = error(Tensor::zeros([1, 5, 7], &device), &good, &one);
     assert!(message.contains("7 wide"), "{message}");
     let message = error(Tensor::full([1, 5, 6], f32::NAN, &device), &good, &one);
     assert!(message.contains("not finite"), "{message}");
 
-    let none = Draws {
-        seed: 0,
-        step: 0,
-        images: &[],
-    };
-    assert!(
-        model
-            .decode(Tensor::zeros([0, 5, 6], &device), &good, &none)
-            .unwrap()
-            .is_empty()
-    );
+    let none = Draws { seed: 0, step: 0, images: &[] };
+    assert!(model.decode(Tensor::zeros([0, 5, 6], &device), &good, &none).unwrap().is_empty());
 }
 
 #[test]
 fn decoding_never_records_gradients() {
     let device = Device::flex();
     let training = tiny(0, &device.clone().autodiff());
-    let draws = Draws {
-        seed: 0,
-        step: 0,
-        images: &[0],
-    };
+    let draws = Draws { seed: 0, step: 0, images: &[0] };
     let grid = features(1, 0, &device);
     let decode = |model: &crate::Captioner, grid| model.decode(grid, &mixed(1), &draws);
-    assert!(matches!(
-        decode(&training, grid.clone()),
-        Err(CaptionerError::Autodiff)
-    ));
+    assert!(matches!(decode(&training, grid.clone()), Err(CaptionerError::Autodiff)));
     let valid = training.valid();
-    assert!(matches!(
-        decode(&valid, grid.clone().autodiff()),
-        Err(CaptionerError::Autodiff)
-    ));
+    assert!(matches!(decode(&valid, grid.clone().autodiff()), Err(CaptionerError::Autodiff)));
     assert!(decode(&valid, grid).is_ok());
 }

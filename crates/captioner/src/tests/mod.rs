@@ -36,22 +36,14 @@ impl ModuleMapper for Random {
             let random = self.tensor(old.shape(), bound, &old.device());
             // Rounding leaves the norms' scales at 1 and takes what was drawn off the shifts.
             let new = if D == 1 { old.round() + random } else { random };
-            if new.is_autodiff() {
-                new.detach().require_grad()
-            } else {
-                new
-            }
+            if new.is_autodiff() { new.detach().require_grad() } else { new }
         })
     }
 }
 
 /// A small model with random weights, each seed its own; odd seeds give the standard norm.
 fn tiny(seed: u64, device: &Device) -> Captioner {
-    let norm = if seed.is_multiple_of(2) {
-        Norm::Reference
-    } else {
-        Norm::Standard
-    };
+    let norm = if seed.is_multiple_of(2) { Norm::Reference } else { Norm::Standard };
     let config = CaptionerConfig {
         d_model: 16,
         d_ff: 24,

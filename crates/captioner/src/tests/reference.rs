@@ -50,9 +50,7 @@ fn fixture(name: &str, norm: Norm, device: &Device) -> Fixture {
     for (theirs, ours) in NAMES {
         store = store.with_key_remapping(theirs, ours);
     }
-    store = store
-        .with_key_remapping(r"\.a$", ".weight")
-        .with_key_remapping(r"\.b$", ".bias");
+    store = store.with_key_remapping(r"\.a$", ".weight").with_key_remapping(r"\.b$", ".bias");
 
     let config = CaptionerConfig {
         d_model: 32,
@@ -69,18 +67,12 @@ fn fixture(name: &str, norm: Norm, device: &Device) -> Fixture {
 
     let floats = |name: &str| {
         let view = file.tensor(name).unwrap();
-        let values = view
-            .data()
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
         TensorData::new(values.collect::<Vec<f32>>(), view.shape().to_vec())
     };
     let longs = |name: &str| {
         let view = file.tensor(name).unwrap();
-        let values = view
-            .data()
-            .chunks_exact(8)
-            .map(|b| i64::from_le_bytes(b.try_into().unwrap()));
+        let values = view.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()));
         (values.collect::<Vec<i64>>(), view.shape().to_vec())
     };
     let (inputs, shape) = longs("fixture.inputs");
@@ -92,12 +84,7 @@ fn fixture(name: &str, norm: Norm, device: &Device) -> Fixture {
         logits: Tensor::from_data(floats("fixture.logits"), device),
         greedy: greedy
             .chunks_exact(greedy_shape[1])
-            .map(|row| {
-                row.iter()
-                    .take_while(|&&id| id != 0)
-                    .map(|&id| id as u32)
-                    .collect()
-            })
+            .map(|row| row.iter().take_while(|&&id| id != 0).map(|&id| id as u32).collect())
             .collect(),
     }
 }
@@ -108,22 +95,13 @@ fn agrees_with_pytorch() {
     for (name, norm) in [("reference", Norm::Reference), ("standard", Norm::Standard)] {
         let fixture = fixture(name, norm, &device);
         let memory = fixture.model.encode(fixture.features.clone());
-        let apart = distance(
-            fixture.model.logits(&memory, fixture.inputs),
-            fixture.logits,
-        );
+        let apart = distance(fixture.model.logits(&memory, fixture.inputs), fixture.logits);
         println!("{name}: logits differ by at most {apart:e}");
         assert!(apart < 1e-5, "{name}: {apart}");
 
-        let draws = Draws {
-            seed: 0,
-            step: 0,
-            images: &[0, 1, 2],
-        };
-        let captions = fixture
-            .model
-            .decode(fixture.features, &Decoding::greedy(12), &draws)
-            .unwrap();
+        let draws = Draws { seed: 0, step: 0, images: &[0, 1, 2] };
+        let captions =
+            fixture.model.decode(fixture.features, &Decoding::greedy(12), &draws).unwrap();
         for (caption, expected) in captions.iter().zip(&fixture.greedy) {
             assert_eq!(&caption.greedy.as_ref().unwrap().ids, expected, "{name}");
         }
