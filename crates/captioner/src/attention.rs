@@ -11,7 +11,7 @@ use crate::init::xavier_linear;
 
 /// Projected keys and values of one sequence per row, each `[rows, H, T, D/H]`.
 #[derive(Debug, Clone)]
-pub struct KeyValues {
+pub(crate) struct KeyValues {
     pub(crate) keys: Tensor<4>,
     pub(crate) values: Tensor<4>,
 }
