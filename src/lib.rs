@@ -1,1 +1,23 @@
-//! Fine-grained image captioning with CLIP rewards.
+//! finecap trains image captioners with CLIP rewards instead of reference captions
+//! (Cho et al. 2022), in pure Rust on Burn.
+//!
+//! This crate re-exports the parts, each of which can be used alone, and chooses devices:
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`clip`] | CLIP encoders, tokenizer, image preprocessing |
+//! | [`captioner`] | encoder-decoder Transformer with cached decoding |
+//! | [`reward`] | CLIP-S, CIDEr-D, weighted sums, advantages |
+//! | [`metrics`] | caption metrics |
+//! | [`scenes`] | a generated data set with an exact judge |
+//! | [`train`] | data, training phases, checkpoints, evaluation |
+//! | [`device`] | choosing a compute device by name |
+
+pub mod device;
+
+pub use finecap_captioner as captioner;
+pub use finecap_clip as clip;
+pub use finecap_metrics as metrics;
+pub use finecap_reward as reward;
+pub use finecap_scenes as scenes;
+pub use finecap_train as train;

@@ -11,7 +11,7 @@ use crate::init::xavier_linear;
 
 /// Projected keys and values of one sequence per row, each `[rows, H, T, D/H]`.
 #[derive(Debug, Clone)]
-pub struct KeyValues {
+pub(crate) struct KeyValues {
     pub(crate) keys: Tensor<4>,
     pub(crate) values: Tensor<4>,
 }
@@ -70,8 +70,7 @@ impl Attention {
         let [rows, tokens, width] = x.dims();
         let [images, ..] = memory.keys.dims();
         let queries = x.reshape([images, rows / images * tokens, width]);
-        self.attend(queries, memory, false)
-            .reshape([rows, tokens, width])
+        self.attend(queries, memory, false).reshape([rows, tokens, width])
     }
 
     fn attend(&self, x: Tensor<3>, key_values: &KeyValues, causal: bool) -> Tensor<3> {
@@ -81,14 +80,10 @@ impl Attention {
         let heads = if queries.device().is_autodiff() {
             self.composed(queries, keys, values, causal)
         } else {
-            let options = AttentionModuleOptions {
-                is_causal: causal,
-                ..Default::default()
-            };
+            let options = AttentionModuleOptions { is_causal: causal, ..Default::default() };
             attention(queries, keys, values, None, None, options)
         };
-        self.out
-            .forward(heads.swap_dims(1, 2).reshape([rows, tokens, width]))
+        self.out.forward(heads.swap_dims(1, 2).reshape([rows, tokens, width]))
     }
 
     /// The same from single operations, for training: Burn's fused kernel has no dropout and no
@@ -114,8 +109,7 @@ impl Attention {
     /// `[rows, T, D]` -> `[rows, H, T, D/H]`
     fn split(&self, x: Tensor<3>) -> Tensor<4> {
         let [rows, tokens, width] = x.dims();
-        x.reshape([rows, tokens, self.n_heads, width / self.n_heads])
-            .swap_dims(1, 2)
+        x.reshape([rows, tokens, self.n_heads, width / self.n_heads]).swap_dims(1, 2)
     }
 }
 
@@ -127,12 +121,8 @@ mod tests {
     fn tiny() -> (Attention, Tensor<3>, Tensor<3>) {
         let device = Device::flex();
         device.seed(7);
-        let config = CaptionerConfig {
-            d_model: 8,
-            n_heads: 2,
-            dropout: 0.0,
-            ..CaptionerConfig::new(4, 5)
-        };
+        let config =
+            CaptionerConfig { d_model: 8, n_heads: 2, dropout: 0.0, ..CaptionerConfig::new(4, 5) };
         let normal = Distribution::Normal(0.0, 1.0);
         let captions = Tensor::random([6, 4, 8], normal, &device);
         let images = Tensor::random([2, 5, 8], normal, &device);
@@ -161,13 +151,8 @@ mod tests {
     fn shared_memory_equals_copied_memory() {
         let (attention, x, images) = tiny();
         let shared = attention.cross(x.clone(), &attention.key_values(images.clone()));
-        let copied = images
-            .unsqueeze_dim::<4>(1)
-            .repeat_dim(1, 3)
-            .reshape([6, 5, 8]);
+        let copied = images.unsqueeze_dim::<4>(1).repeat_dim(1, 3).reshape([6, 5, 8]);
         let copied = attention.cross(x, &attention.key_values(copied));
-        shared
-            .into_data()
-            .assert_approx_eq(&copied.into_data(), Tolerance::<f32>::absolute(1e-5));
+        shared.into_data().assert_approx_eq(&copied.into_data(), Tolerance::<f32>::absolute(1e-5));
     }
 }

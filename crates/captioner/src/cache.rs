@@ -14,11 +14,7 @@ pub(crate) struct KvCache {
 impl KvCache {
     /// An empty cache; `shape` is `[N, H, capacity, D/H]`.
     pub(crate) fn new(shape: [usize; 4], device: &Device) -> Self {
-        Self {
-            keys: Tensor::zeros(shape, device),
-            values: Tensor::zeros(shape, device),
-            len: 0,
-        }
+        Self { keys: Tensor::zeros(shape, device), values: Tensor::zeros(shape, device), len: 0 }
     }
 
     /// Append the keys and values of the next tokens, `[N, H, t, D/H]`, and return all so far,
@@ -31,10 +27,8 @@ impl KvCache {
         self.len += next.keys.dims()[2];
         let end = self.len;
         let place = s![.., .., start..end, ..];
-        self.keys
-            .inplace(|keys| keys.slice_assign(place, next.keys));
-        self.values
-            .inplace(|values| values.slice_assign(place, next.values));
+        self.keys.inplace(|keys| keys.slice_assign(place, next.keys));
+        self.values.inplace(|values| values.slice_assign(place, next.values));
         KeyValues {
             keys: self.keys.clone().narrow(2, 0, end),
             values: self.values.clone().narrow(2, 0, end),

@@ -67,11 +67,7 @@ impl CaptionerConfig {
     /// Refuse values that no model can have, naming the field.
     pub fn check(&self) -> Result<(), CaptionerError> {
         let wrong = |field, rule: &str, found: String| {
-            Err(CaptionerError::Config {
-                field,
-                rule: rule.into(),
-                found,
-            })
+            Err(CaptionerError::Config { field, rule: rule.into(), found })
         };
         for (field, value) in [
             ("feature_dim", self.feature_dim),
@@ -93,11 +89,7 @@ impl CaptionerConfig {
             );
         }
         if self.d_model < 2 || !self.d_model.is_multiple_of(2) {
-            return wrong(
-                "d_model",
-                "an even number above 0",
-                self.d_model.to_string(),
-            );
+            return wrong("d_model", "an even number above 0", self.d_model.to_string());
         }
         if !self.d_model.is_multiple_of(self.n_heads) {
             return wrong(
@@ -106,10 +98,8 @@ impl CaptionerConfig {
                 self.n_heads.to_string(),
             );
         }
-        for (field, value) in [
-            ("dropout", self.dropout),
-            ("feature_dropout", self.feature_dropout),
-        ] {
+        for (field, value) in [("dropout", self.dropout), ("feature_dropout", self.feature_dropout)]
+        {
             if !(0.0..1.0).contains(&value) {
                 return wrong(field, "at least 0 and below 1", value.to_string());
             }
@@ -145,73 +135,21 @@ mod tests {
     fn defaults_are_the_references() {
         let config = CaptionerConfig::new(2048, 9488);
         config.check().unwrap();
-        assert_eq!(
-            (config.d_model, config.d_ff, config.n_heads),
-            (512, 2048, 8)
-        );
+        assert_eq!((config.d_model, config.d_ff, config.n_heads), (512, 2048, 8));
     }
 
     #[test]
     fn wrong_fields_are_named() {
         let good = CaptionerConfig::new(16, 30);
         let cases: [(&str, CaptionerConfig); 8] = [
-            (
-                "feature_dim",
-                CaptionerConfig {
-                    feature_dim: 0,
-                    ..good.clone()
-                },
-            ),
-            (
-                "vocab_size",
-                CaptionerConfig {
-                    vocab_size: 1,
-                    ..good.clone()
-                },
-            ),
-            (
-                "d_model",
-                CaptionerConfig {
-                    d_model: 7,
-                    n_heads: 7,
-                    ..good.clone()
-                },
-            ),
-            (
-                "n_heads",
-                CaptionerConfig {
-                    n_heads: 7,
-                    ..good.clone()
-                },
-            ),
-            (
-                "n_decoder_layers",
-                CaptionerConfig {
-                    n_decoder_layers: 0,
-                    ..good.clone()
-                },
-            ),
-            (
-                "dropout",
-                CaptionerConfig {
-                    dropout: 1.0,
-                    ..good.clone()
-                },
-            ),
-            (
-                "feature_dropout",
-                CaptionerConfig {
-                    feature_dropout: f64::NAN,
-                    ..good.clone()
-                },
-            ),
-            (
-                "max_len",
-                CaptionerConfig {
-                    max_len: 0,
-                    ..good.clone()
-                },
-            ),
+            ("feature_dim", CaptionerConfig { feature_dim: 0, ..good.clone() }),
+            ("vocab_size", CaptionerConfig { vocab_size: 1, ..good.clone() }),
+            ("d_model", CaptionerConfig { d_model: 7, n_heads: 7, ..good.clone() }),
+            ("n_heads", CaptionerConfig { n_heads: 7, ..good.clone() }),
+            ("n_decoder_layers", CaptionerConfig { n_decoder_layers: 0, ..good.clone() }),
+            ("dropout", CaptionerConfig { dropout: 1.0, ..good.clone() }),
+            ("feature_dropout", CaptionerConfig { feature_dropout: f64::NAN, ..good.clone() }),
+            ("max_len", CaptionerConfig { max_len: 0, ..good.clone() }),
         ];
         for (field, config) in cases {
             let message = config.check().unwrap_err().to_string();

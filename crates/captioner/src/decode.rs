@@ -30,10 +30,7 @@ pub struct Decoding {
 impl Decoding {
     /// One greedy caption per image, of at most `max_len` tokens.
     pub fn greedy(max_len: usize) -> Self {
-        Self {
-            greedy: true,
-            ..Self::samples(0, max_len)
-        }
+        Self { greedy: true, ..Self::samples(0, max_len) }
     }
 
     /// `samples` captions per image, each of at most `max_len` tokens, drawn from the model's own
@@ -56,22 +53,14 @@ impl Decoding {
             Err(CaptionerError::Decoding { field, rule, found })
         };
         if !self.greedy && self.samples == 0 {
-            return wrong(
-                "samples",
-                "at least 1 when `greedy` is off".into(),
-                "0".into(),
-            );
+            return wrong("samples", "at least 1 when `greedy` is off".into(), "0".into());
         }
         if !(1..=config.max_len).contains(&self.max_len) {
             let rule = format!("from 1 to the model's max_len {}", config.max_len);
             return wrong("max_len", rule, self.max_len.to_string());
         }
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
-            return wrong(
-                "temperature",
-                "above 0".into(),
-                self.temperature.to_string(),
-            );
+            return wrong("temperature", "above 0".into(), self.temperature.to_string());
         }
         if self.top_k == Some(0) {
             return wrong("top_k", "at least 1".into(), "0".into());
@@ -131,10 +120,7 @@ impl Captioner {
         }
         let [images, ..] = features.dims();
         if draws.images.len() != images {
-            return Err(CaptionerError::ImageKeys {
-                keys: draws.images.len(),
-                images,
-            });
+            return Err(CaptionerError::ImageKeys { keys: draws.images.len(), images });
         }
         if images == 0 {
             return Ok(Vec::new());
@@ -145,11 +131,7 @@ impl Captioner {
         let mut captions = captions.into_iter();
         Ok((0..images)
             .map(|_| ImageCaptions {
-                greedy: if decoding.greedy {
-                    captions.next()
-                } else {
-                    None
-                },
+                greedy: if decoding.greedy { captions.next() } else { None },
                 samples: captions.by_ref().take(decoding.samples).collect(),
             })
             .collect())
@@ -190,18 +172,12 @@ impl Captioner {
 
         let steps = log_probs.len();
         let log_probs = read_floats(&Tensor::cat(log_probs, 1))?;
-        for (row, (caption, log_probs)) in captions
-            .iter_mut()
-            .zip(log_probs.chunks_exact(steps))
-            .enumerate()
+        for (row, (caption, log_probs)) in
+            captions.iter_mut().zip(log_probs.chunks_exact(steps)).enumerate()
         {
             let tokens = caption.ids.len() + usize::from(caption.ended);
             caption.log_probs = log_probs[..tokens].to_vec();
-            if caption
-                .log_probs
-                .iter()
-                .any(|log_prob| !log_prob.is_finite())
-            {
+            if caption.log_probs.iter().any(|log_prob| !log_prob.is_finite()) {
                 return Err(CaptionerError::NonFinite { row });
             }
         }
@@ -235,11 +211,7 @@ impl<'a> Chooser<'a> {
             bias[config.vocab_size - 1] = f32::NEG_INFINITY;
             Tensor::from_data(TensorData::new(bias, [1, config.vocab_size]), device)
         });
-        Self {
-            decoding,
-            uniforms,
-            suppress,
-        }
+        Self { decoding, uniforms, suppress }
     }
 
     /// Logits `[N, V]` -> ids `[N, 1]`.
@@ -260,11 +232,7 @@ impl<'a> Chooser<'a> {
             return sample(logits, uniforms, self.decoding);
         }
         let logits = logits.reshape([images, 1 + samples, vocab]);
-        let greedy = logits
-            .clone()
-            .narrow(1, 0, 1)
-            .argmax(2)
-            .reshape([images, 1]);
+        let greedy = logits.clone().narrow(1, 0, 1).argmax(2).reshape([images, 1]);
         let sampled = logits.narrow(1, 1, samples).reshape([drawn, vocab]);
         let sampled = sample(sampled, uniforms, self.decoding).reshape([images, samples]);
         Tensor::cat(vec![greedy, sampled], 1).reshape([rows, 1])
@@ -272,12 +240,9 @@ impl<'a> Chooser<'a> {
 }
 
 fn read(ids: &Tensor<2, Int>) -> Result<Vec<i64>, CaptionerError> {
-    ids.try_to_vec_as()
-        .map_err(|error| CaptionerError::Device(error.to_string()))
+    ids.try_to_vec_as().map_err(|error| CaptionerError::Device(error.to_string()))
 }
 
 fn read_floats(values: &Tensor<2>) -> Result<Vec<f32>, CaptionerError> {
-    values
-        .try_to_vec_as()
-        .map_err(|error| CaptionerError::Device(error.to_string()))
+    values.try_to_vec_as().map_err(|error| CaptionerError::Device(error.to_string()))
 }

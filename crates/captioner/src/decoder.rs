@@ -44,9 +44,7 @@ impl DecoderLayer {
             None => self.self_attn.forward(y, true),
         };
         let x = x + self.dropout.forward(y);
-        let y = self
-            .cross_attn
-            .cross(self.norm_2.forward(x.clone()), memory);
+        let y = self.cross_attn.cross(self.norm_2.forward(x.clone()), memory);
         let x = x + self.dropout.forward(y);
         let y = self.feed_forward.forward(self.norm_3.forward(x.clone()));
         x + self.dropout.forward(y)
@@ -101,10 +99,7 @@ impl Decoder {
 
     /// Keys and values of the encoded image, `[B, P, D]`, for every layer.
     pub(crate) fn memory(&self, encoded: Tensor<3>) -> Vec<KeyValues> {
-        self.layers
-            .iter()
-            .map(|layer| layer.cross_attn.key_values(encoded.clone()))
-            .collect()
+        self.layers.iter().map(|layer| layer.cross_attn.key_values(encoded.clone())).collect()
     }
 
     /// Whole captions: `[N, T]` -> `[N, T, D]`.
@@ -120,18 +115,9 @@ impl Decoder {
 
     /// An empty state for `rows` captions.
     pub(crate) fn begin(&self, rows: usize, device: &Device) -> DecoderState {
-        let shape = [
-            rows,
-            self.n_heads,
-            self.max_len,
-            self.width() / self.n_heads,
-        ];
+        let shape = [rows, self.n_heads, self.max_len, self.width() / self.n_heads];
         DecoderState {
-            caches: self
-                .layers
-                .iter()
-                .map(|_| KvCache::new(shape, device))
-                .collect(),
+            caches: self.layers.iter().map(|_| KvCache::new(shape, device)).collect(),
             positions: sinusoidal(self.max_len, self.width(), device),
             len: 0,
         }
@@ -156,8 +142,7 @@ impl Decoder {
     /// `[N, T]` with positions `[T, D]` -> `[N, T, D]`.
     fn embed(&self, inputs: Tensor<2, Int>, positions: Tensor<2>) -> Tensor<3> {
         let scale = (self.width() as f64).sqrt();
-        self.dropout
-            .forward(self.embedding.forward(inputs) * scale + positions.unsqueeze())
+        self.dropout.forward(self.embedding.forward(inputs) * scale + positions.unsqueeze())
     }
 
     fn width(&self) -> usize {

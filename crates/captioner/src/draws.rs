@@ -51,18 +51,8 @@ mod tests {
 
     #[test]
     fn a_row_depends_on_its_own_keys_only() {
-        let all = Draws {
-            seed: 1,
-            step: 2,
-            images: &[7, 9],
-        }
-        .uniforms(3, 4);
-        let one = Draws {
-            seed: 1,
-            step: 2,
-            images: &[9],
-        }
-        .uniforms(2, 6);
+        let all = Draws { seed: 1, step: 2, images: &[7, 9] }.uniforms(3, 4);
+        let one = Draws { seed: 1, step: 2, images: &[9] }.uniforms(2, 6);
         for step in 0..4 {
             assert_eq!(all[step * 6 + 3..step * 6 + 5], one[step * 2..step * 2 + 2]);
         }
@@ -71,14 +61,7 @@ mod tests {
 
     #[test]
     fn every_part_of_the_key_matters() {
-        let draw = |seed, step, image| {
-            Draws {
-                seed,
-                step,
-                images: &[image],
-            }
-            .uniforms(2, 1)
-        };
+        let draw = |seed, step, image| Draws { seed, step, images: &[image] }.uniforms(2, 1);
         let base = draw(1, 2, 3);
         assert_ne!(base[0], base[1]);
         for other in [draw(2, 2, 3), draw(1, 3, 3), draw(1, 2, 4)] {

@@ -30,9 +30,7 @@ impl EncoderLayer {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let y = self
-            .self_attn
-            .forward(self.norm_1.forward(x.clone()), false);
+        let y = self.self_attn.forward(self.norm_1.forward(x.clone()), false);
         let x = x + self.dropout.forward(y);
         let y = self.feed_forward.forward(self.norm_2.forward(x.clone()));
         x + self.dropout.forward(y)

@@ -48,10 +48,7 @@ mod tests {
         let linear = xavier_linear(30, 50, &device);
         let bound = (6.0f32 / 80.0).sqrt();
         let weight = largest(linear.weight.val());
-        assert!(
-            weight <= bound && weight > 0.95 * bound,
-            "{weight} of {bound}"
-        );
+        assert!(weight <= bound && weight > 0.95 * bound, "{weight} of {bound}");
         let bound = 1.0 / 30f32.sqrt();
         let bias = largest(linear.bias.unwrap().val());
         assert!(bias <= bound && bias > 0.7 * bound, "{bias} of {bound}");

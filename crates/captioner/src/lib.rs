@@ -38,7 +38,6 @@ mod vocab;
 #[cfg(test)]
 mod tests;
 
-pub use attention::KeyValues;
 pub use config::{CaptionerConfig, Norm};
 pub use decode::{Caption, Decoding, ImageCaptions};
 pub use decoder::DecoderState;

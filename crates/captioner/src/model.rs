@@ -64,11 +64,7 @@ impl Captioner {
     pub fn check_features(&self, features: &Tensor<3>) -> Result<(), CaptionerError> {
         let [_, _, found] = features.dims();
         let expected = self.config.feature_dim;
-        if found == expected {
-            Ok(())
-        } else {
-            Err(CaptionerError::Features { expected, found })
-        }
+        if found == expected { Ok(()) } else { Err(CaptionerError::Features { expected, found }) }
     }
 
     /// Encode image features `[B, P, F]`.
@@ -77,13 +73,8 @@ impl Captioner {
     /// If the features are not `feature_dim` wide; see [`check_features`](Self::check_features).
     pub fn encode(&self, features: Tensor<3>) -> Memory {
         let [images, ..] = features.dims();
-        let x = self
-            .feature_dropout
-            .forward(relu(self.feature_embed.forward(features)));
-        Memory {
-            layers: self.decoder.memory(self.encoder.forward(x)),
-            images,
-        }
+        let x = self.feature_dropout.forward(relu(self.feature_embed.forward(features)));
+        Memory { layers: self.decoder.memory(self.encoder.forward(x)), images }
     }
 
     /// Teacher-forced logits: inputs `[N, T]` (see [`Teacher`](crate::Teacher)) ->
@@ -98,14 +89,12 @@ impl Captioner {
             "{rows} captions cannot be shared evenly by {} images",
             memory.images
         );
-        self.output
-            .forward(self.decoder.forward(inputs, &memory.layers))
+        self.output.forward(self.decoder.forward(inputs, &memory.layers))
     }
 
     /// An empty state for `rows_per_image` captions of every image in `memory`.
     pub fn begin(&self, memory: &Memory, rows_per_image: usize) -> DecoderState {
-        self.decoder
-            .begin(memory.images * rows_per_image, &self.device())
+        self.decoder.begin(memory.images * rows_per_image, &self.device())
     }
 
     /// Read the next token of every caption, `[N, 1]`, and return the logits of the one after
@@ -126,7 +115,5 @@ impl Captioner {
 
 /// Log-probabilities `[N, T]` of the target tokens `[N, T]` under `logits` `[N, T, V]`.
 pub fn token_log_probs(logits: Tensor<3>, targets: Tensor<2, Int>) -> Tensor<2> {
-    log_softmax(logits, 2)
-        .gather(2, targets.unsqueeze_dim(2))
-        .squeeze_dim(2)
+    log_softmax(logits, 2).gather(2, targets.unsqueeze_dim(2)).squeeze_dim(2)
 }

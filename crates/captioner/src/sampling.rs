@@ -28,11 +28,7 @@ pub(crate) fn sample(
     let [rows, _] = missed.dims();
     // The first token that is hit. There is one in every row, unless the logits are not numbers:
     // then the id must still be one that the embedding knows.
-    places
-        .unsqueeze::<2>()
-        .expand([rows, vocab])
-        .mask_fill(missed, vocab as i64 - 1)
-        .min_dim(1)
+    places.unsqueeze::<2>().expand([rows, vocab]).mask_fill(missed, vocab as i64 - 1).min_dim(1)
 }
 
 /// Probabilities `[N, V]` with filtered tokens at 0; rows need not sum to 1.

@@ -21,10 +21,8 @@ impl Teacher {
     ///
     /// `T` is the largest number of counted tokens, at most `max_len`, which must be at least 1.
     pub fn new<C: AsRef<[u32]>>(captions: &[C], max_len: usize, device: &Device) -> Self {
-        let lengths: Vec<usize> = captions
-            .iter()
-            .map(|caption| (caption.as_ref().len() + 1).min(max_len))
-            .collect();
+        let lengths: Vec<usize> =
+            captions.iter().map(|caption| (caption.as_ref().len() + 1).min(max_len)).collect();
         let width = lengths.iter().copied().max().unwrap_or(1);
         let size = captions.len() * width;
         let mut inputs = vec![END as i32; size];
@@ -65,21 +63,10 @@ mod tests {
         let captions: [&[u32]; 4] = [&[5, 6], &[1, 2, 3, 4], &[], &[7, 8, 9]];
         let batch = Teacher::new(&captions, 4, &Device::flex());
         let ints = |t: Tensor<2, Int>| t.try_into_vec_as::<i64>().unwrap();
-        assert_eq!(
-            ints(batch.inputs.clone()),
-            [0, 5, 6, 0, 0, 1, 2, 3, 0, 0, 0, 0, 0, 7, 8, 9]
-        );
-        assert_eq!(
-            ints(batch.targets.clone()),
-            [5, 6, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 7, 8, 9, 0]
-        );
+        assert_eq!(ints(batch.inputs.clone()), [0, 5, 6, 0, 0, 1, 2, 3, 0, 0, 0, 0, 0, 7, 8, 9]);
+        assert_eq!(ints(batch.targets.clone()), [5, 6, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 7, 8, 9, 0]);
         let mask = batch.mask.clone().try_into_vec_as::<f32>().unwrap();
-        assert_eq!(
-            mask,
-            [
-                1., 1., 1., 0., 1., 1., 1., 1., 1., 0., 0., 0., 1., 1., 1., 1.
-            ]
-        );
+        assert_eq!(mask, [1., 1., 1., 0., 1., 1., 1., 1., 1., 0., 0., 0., 1., 1., 1., 1.]);
         assert_eq!(batch.lengths, [3, 4, 1, 4]);
         assert_eq!(batch.tokens(), 12);
     }

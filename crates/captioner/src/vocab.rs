@@ -93,12 +93,7 @@ impl Vocab {
         words
             .iter()
             .take(self.max_words)
-            .map(|word| {
-                self.ids
-                    .get(word.as_ref())
-                    .copied()
-                    .unwrap_or(self.unknown())
-            })
+            .map(|word| self.ids.get(word.as_ref()).copied().unwrap_or(self.unknown()))
             .collect()
     }
 
@@ -108,11 +103,7 @@ impl Vocab {
         let words: Vec<&str> = ids
             .iter()
             .take_while(|&&id| id != END)
-            .map(|&id| {
-                self.words
-                    .get(id as usize - 1)
-                    .map_or(UNKNOWN, String::as_str)
-            })
+            .map(|&id| self.words.get(id as usize - 1).map_or(UNKNOWN, String::as_str))
             .collect();
         words.join(" ")
     }
@@ -131,10 +122,7 @@ impl Vocab {
 
     /// Write the vocabulary as JSON.
     pub fn save(&self, path: &Path) -> Result<(), CaptionerError> {
-        let file = VocabFile {
-            max_words: self.max_words,
-            words: self.words.clone(),
-        };
+        let file = VocabFile { max_words: self.max_words, words: self.words.clone() };
         crate::folder::write_json(path, &file)
     }
 
@@ -145,17 +133,12 @@ impl Vocab {
             path: path.into(),
             source,
         })?;
-        let wrong = |reason: String| CaptionerError::Json {
-            what: "vocabulary",
-            path: path.into(),
-            reason,
-        };
+        let wrong =
+            |reason: String| CaptionerError::Json { what: "vocabulary", path: path.into(), reason };
         let file: VocabFile =
             serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         if file.words.last().map(String::as_str) != Some(UNKNOWN) {
-            return Err(wrong(format!(
-                "the last entry of `words` must be \"{UNKNOWN}\""
-            )));
+            return Err(wrong(format!("the last entry of `words` must be \"{UNKNOWN}\"")));
         }
         let vocab = Self::index(file.words, file.max_words);
         if vocab.max_words == 0 {
@@ -163,15 +146,10 @@ impl Vocab {
         }
         for (place, word) in vocab.words.iter().enumerate() {
             if word.is_empty() || word.contains(char::is_whitespace) {
-                return Err(wrong(format!(
-                    "word {} (\"{word}\") is not one word",
-                    place + 1
-                )));
+                return Err(wrong(format!("word {} (\"{word}\") is not one word", place + 1)));
             }
             if vocab.ids[word] as usize != place + 1 {
-                return Err(wrong(format!(
-                    "the word \"{word}\" occurs twice in `words`"
-                )));
+                return Err(wrong(format!("the word \"{word}\" occurs twice in `words`")));
             }
         }
         Ok(vocab)
@@ -179,11 +157,7 @@ impl Vocab {
 
     fn index(words: Vec<String>, max_words: usize) -> Self {
         let ids = words.iter().cloned().zip(1..).collect();
-        Self {
-            words,
-            ids,
-            max_words,
-        }
+        Self { words, ids, max_words }
     }
 }
 
@@ -218,14 +192,8 @@ mod tests {
     fn fingerprint_sees_words_and_order() {
         let one = Vocab::build([["ab", "c"]], 0, 4);
         assert_eq!(one.fingerprint(), one.clone().fingerprint());
-        assert_ne!(
-            one.fingerprint(),
-            Vocab::build([["a", "bc"]], 0, 4).fingerprint()
-        );
-        assert_ne!(
-            one.fingerprint(),
-            Vocab::build([["c", "ab"]], 0, 4).fingerprint()
-        );
+        assert_ne!(one.fingerprint(), Vocab::build([["a", "bc"]], 0, 4).fingerprint());
+        assert_ne!(one.fingerprint(), Vocab::build([["c", "ab"]], 0, 4).fingerprint());
     }
 
     #[test]
@@ -241,38 +209,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("vocab.json");
         let cases = [
-            (
-                r#"{"max_words": 4, "words": ["a", "a", "UNK"]}"#,
-                "\"a\" occurs twice",
-            ),
-            (
-                r#"{"max_words": 4, "words": ["a", "UNK", "b"]}"#,
-                "must be \"UNK\"",
-            ),
+            (r#"{"max_words": 4, "words": ["a", "a", "UNK"]}"#, "\"a\" occurs twice"),
+            (r#"{"max_words": 4, "words": ["a", "UNK", "b"]}"#, "must be \"UNK\""),
             (r#"{"max_words": 4, "words": []}"#, "must be \"UNK\""),
             (r#"{"max_words": 0, "words": ["UNK"]}"#, "`max_words`"),
-            (
-                r#"{"max_words": 4, "words": ["a b", "UNK"]}"#,
-                "not one word",
-            ),
+            (r#"{"max_words": 4, "words": ["a b", "UNK"]}"#, "not one word"),
             (r#"{"max_words": "4", "words": ["UNK"]}"#, "invalid type"),
-            (
-                r#"{"max_words": 4, "words": ["UNK"], "size": 1}"#,
-                "unknown field `size`",
-            ),
+            (r#"{"max_words": 4, "words": ["UNK"], "size": 1}"#, "unknown field `size`"),
             ("{", "EOF"),
         ];
         for (text, reason) in cases {
             fs::write(&path, text).unwrap();
             let message = Vocab::load(&path).unwrap_err().to_string();
-            assert!(
-                message.contains("vocab.json") && message.contains(reason),
-                "{message}"
-            );
+            assert!(message.contains("vocab.json") && message.contains(reason), "{message}");
         }
-        let message = Vocab::load(&dir.path().join("none.json"))
-            .unwrap_err()
-            .to_string();
+        let message = Vocab::load(&dir.path().join("none.json")).unwrap_err().to_string();
         assert!(message.contains("none.json"), "{message}");
     }
 }

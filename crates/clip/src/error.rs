@@ -30,6 +30,30 @@ pub enum ClipError {
         /// The field at fault and the values it may take.
         reason: String,
     },
+    /// A file whose content is not what it should be.
+    #[error("{} {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it and what would help.
+        problem: String,
+    },
+    /// Weights that don't fit the model.
+    #[error("the weights in {} don't fit: {problem}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// The tensor at fault.
+        problem: String,
+    },
+    /// Token ids that the text tower cannot read.
+    #[error("caption {row} cannot be encoded: {problem}")]
+    Tokens {
+        /// Position in the batch.
+        row: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A file or folder that the system would not read or write.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -43,21 +67,18 @@ pub enum ClipError {
 }
 
 impl ClipError {
+    /// The error of a field in a model's configuration.
+    pub(crate) fn config(field: &str, problem: impl Into<String>) -> Self {
+        Self::Config { what: format!("field `{field}`"), reason: problem.into() }
+    }
+
     /// The error of a read that the system refused.
     pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
-        Self::Io {
-            action: "read",
-            path: path.to_path_buf(),
-            source,
-        }
+        Self::Io { action: "read", path: path.to_path_buf(), source }
     }
 
     /// The error of a write that the system refused.
     pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
-        Self::Io {
-            action: "write",
-            path: path.to_path_buf(),
-            source,
-        }
+        Self::Io { action: "write", path: path.to_path_buf(), source }
     }
 }

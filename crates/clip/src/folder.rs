@@ -1,9 +1,9 @@
 //! A CLIP model with what it needs around it, as a folder in Hugging Face's layout.
 
+use std::borrow::Borrow;
 use std::fs;
 use std::path::Path;
 
-use burn::module::Module;
 use burn::tensor::{DType, Device, Tensor};
 use burn_store::{
     BurnToPyTorchAdapter, FloatCastAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot,
@@ -44,15 +44,26 @@ impl ClipPipeline {
     ) -> Result<Self, ClipError> {
         let text = &config.text_config;
         if tokenizer.vocab_size() > text.vocab_size {
-            let problem = format!("is {}, but the tokenizer has {} ids", text.vocab_size, tokenizer.vocab_size());
+            let problem = format!(
+                "is {}, but the tokenizer has {} ids",
+                text.vocab_size,
+                tokenizer.vocab_size()
+            );
             return Err(ClipError::config("text_config.vocab_size", problem));
         }
         if tokenizer.eos_id() != text.eos_token_id {
-            let problem = format!("is {}, but the tokenizer ends captions with {}", text.eos_token_id, tokenizer.eos_id());
+            let problem = format!(
+                "is {}, but the tokenizer ends captions with {}",
+                text.eos_token_id,
+                tokenizer.eos_id()
+            );
             return Err(ClipError::config("text_config.eos_token_id", problem));
         }
         if preprocess.size as usize != config.vision_config.image_size {
-            let problem = format!("is {}, but preprocessing makes {} pixels", config.vision_config.image_size, preprocess.size);
+            let problem = format!(
+                "is {}, but preprocessing makes {} pixels",
+                config.vision_config.image_size, preprocess.size
+            );
             return Err(ClipError::config("vision_config.image_size", problem));
         }
         Ok(Self { config, model, tokenizer, preprocess })
@@ -82,15 +93,11 @@ impl ClipPipeline {
     /// # Errors
     /// [`ClipError::Io`] and [`ClipError::Weights`] where writing fails.
     pub fn save(&self, dir: &Path) -> Result<(), ClipError> {
-        let io = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| ClipError::Io { path, source }
-        };
-        fs::create_dir_all(dir).map_err(io(dir))?;
+        fs::create_dir_all(dir).map_err(|source| ClipError::write(dir, source))?;
         let path = dir.join("config.json");
         let text = serde_json::to_string_pretty(&hugging_face_config(&self.config));
         let text = text.map_err(|e| ClipError::config("config.json", e.to_string()))?;
-        fs::write(&path, text).map_err(io(&path))?;
+        fs::write(&path, text).map_err(|source| ClipError::write(&path, source))?;
         save_weights(&self.model, &dir.join("model.safetensors"))?;
         self.tokenizer.save(dir)?;
         self.preprocess.save(&dir.join("preprocessor_config.json"))
@@ -103,7 +110,7 @@ impl ClipPipeline {
     ///
     /// # Errors
     /// None on well-formed pipelines; see [`Clip::encode_tokens`].
-    pub fn embed_texts<S: AsRef<str>>(
+    pub fn embed_texts<S: AsRef<str> + Sync>(
         &self,
         texts: &[S],
         device: &Device,
@@ -134,9 +141,9 @@ impl ClipPipeline {
     ///
     /// # Errors
     /// [`ClipError::Image`] for a picture without pixels.
-    pub fn embed_images(
+    pub fn embed_images<I: Borrow<RgbImage> + Sync>(
         &self,
-        images: &[RgbImage],
+        images: &[I],
         device: &Device,
     ) -> Result<ImageFeatures, ClipError> {
         let pixels = self.preprocess.batch(images, device)?;
@@ -146,8 +153,7 @@ impl ClipPipeline {
 }
 
 fn read_config(path: &Path) -> Result<ClipConfig, ClipError> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| ClipError::Io { path: path.to_path_buf(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| ClipError::read(path, source))?;
     let mut config: ClipConfig = serde_json::from_str(&text).map_err(|e| ClipError::File {
         path: path.to_path_buf(),
         problem: format!("is not a CLIP configuration: {e}"),
@@ -179,7 +185,7 @@ fn hugging_face_config(config: &ClipConfig) -> Value {
 pub(crate) fn load_weights(model: &mut Clip, path: &Path) -> Result<(), ClipError> {
     if !path.is_file() {
         let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(ClipError::Io { path: path.to_path_buf(), source });
+        return Err(ClipError::read(path, source));
     }
     let adapter =
         PyTorchToBurnAdapter.chain(LogitScale::FromFile).chain(FloatCastAdapter::to(DType::F32));
@@ -210,10 +216,9 @@ fn save_weights(model: &Clip, path: &Path) -> Result<(), ClipError> {
         // `transformers` refuses files that don't say where their layout comes from.
         .metadata("format", "pt")
         .overwrite(true);
-    model.save_into(&mut store).map_err(|e| ClipError::Weights {
-        path: path.to_path_buf(),
-        problem: e.to_string(),
-    })
+    model
+        .save_into(&mut store)
+        .map_err(|e| ClipError::Weights { path: path.to_path_buf(), problem: e.to_string() })
 }
 
 /// The released files hold the logit scale without dimensions; Burn has no such parameters.
@@ -224,7 +229,11 @@ enum LogitScale {
 }
 
 impl ModuleAdapter for LogitScale {
-    fn adapt(&self, mut tensor: burn_store::Tensor, _: ModuleContext<'_>) -> burn_store::Tensor {
+    fn adapt(
+        &self,
+        mut tensor: burn_store::burn_pack::Tensor,
+        _: ModuleContext<'_>,
+    ) -> burn_store::burn_pack::Tensor {
         if tensor.name == "logit_scale" {
             let dims: Vec<usize> = match self {
                 Self::FromFile => vec![1],

@@ -1,5 +1,27 @@
-//! CLIP image and text encoders, tokenizer and preprocessing on Burn.
+//! CLIP on Burn: image and text encoders, tokenizer, image preprocessing and contrastive loss.
+//!
+//! [`ClipPipeline`] holds all of it and is what most programs want; its folder has the layout of
+//! Hugging Face's CLIP models, which `transformers` can load.
 
+mod clean;
+mod config;
 mod error;
+mod folder;
+mod loss;
+mod model;
+mod preprocess;
+mod text;
+mod tokenizer;
+mod transformer;
+mod vision;
 
+pub use config::{Activation, ClipConfig, TextConfig, VisionConfig};
 pub use error::ClipError;
+pub use folder::ClipPipeline;
+pub use loss::{MAX_LOGIT_SCALE, contrastive_loss};
+pub use model::{Clip, ImageFeatures, normalize};
+pub use preprocess::{PreprocessConfig, load_image};
+pub use text::TextTower;
+pub use tokenizer::ClipTokenizer;
+pub use transformer::Transformer;
+pub use vision::VisionTower;

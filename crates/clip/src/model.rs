@@ -4,11 +4,11 @@ use burn::module::{Initializer, Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::ClipError;
 use crate::config::ClipConfig;
 use crate::text::TextTower;
 use crate::transformer::linear;
 use crate::vision::VisionTower;
-use crate::ClipError;
 
 /// A CLIP model: two encoders into one embedding space.
 #[derive(Module, Debug)]
@@ -88,7 +88,11 @@ impl Clip {
     ///
     /// # Errors
     /// [`ClipError::Tokens`] for a caption without an end token, or longer than the context.
-    pub fn encode_tokens(&self, captions: &[Vec<u32>], device: &Device) -> Result<Tensor<2>, ClipError> {
+    pub fn encode_tokens(
+        &self,
+        captions: &[Vec<u32>],
+        device: &Device,
+    ) -> Result<Tensor<2>, ClipError> {
         let (ids, ends) = self.token_batch(captions, device)?;
         Ok(self.encode_text(ids, ends))
     }
@@ -101,9 +105,10 @@ impl Clip {
         let n = captions.len();
         let mut ends = Vec::with_capacity(n);
         for (row, ids) in captions.iter().enumerate() {
-            let end = ids.iter().position(|&id| id == self.eos_token_id).ok_or_else(|| {
-                ClipError::Tokens { row, problem: "it has no end token".into() }
-            })?;
+            let end = ids
+                .iter()
+                .position(|&id| id == self.eos_token_id)
+                .ok_or_else(|| ClipError::Tokens { row, problem: "it has no end token".into() })?;
             if end >= self.context_length {
                 let problem = format!(
                     "its end token stands at position {end}, beyond the context of {}",

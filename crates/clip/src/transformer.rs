@@ -106,9 +106,8 @@ impl Block {
 impl Attention {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [n, t, d] = x.dims();
-        let split = |y: Tensor<3>| {
-            y.reshape([n, t, self.n_heads, d / self.n_heads]).swap_dims(1, 2)
-        };
+        let split =
+            |y: Tensor<3>| y.reshape([n, t, self.n_heads, d / self.n_heads]).swap_dims(1, 2);
         let context = attention(
             split(self.q_proj.forward(x.clone())),
             split(self.k_proj.forward(x.clone())),

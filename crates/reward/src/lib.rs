@@ -1,1 +1,30 @@
-//! Caption rewards: CLIP-S, CIDEr-D, weighted mixes and advantages.
+//! Rewards for captions: CLIP-S and CIDEr-D, weighted sums of them, and the advantages that
+//! policy-gradient training needs.
+//!
+//! ```
+//! use finecap_reward::{Baseline, Candidate, CiderReward, Reward};
+//!
+//! # fn main() -> Result<(), finecap_reward::RewardError> {
+//! let references = vec![vec!["a red dog", "the red dog runs"], vec!["a blue cat"]];
+//! let mut cider = CiderReward::new(&references)?;
+//! let samples = [Candidate::new(0, "a red dog"), Candidate::new(0, "a blue dog")];
+//! let rewards = cider.score(&samples)?;
+//! let advantages = Baseline::LeaveOneOut.advantages(&rewards, &[], 2)?;
+//! assert!(advantages[0] > 0.0 && advantages[1] < 0.0);
+//! # Ok(())
+//! # }
+//! ```
+
+mod advantage;
+mod cider;
+mod clip_s;
+mod error;
+mod mix;
+mod reward;
+
+pub use advantage::Baseline;
+pub use cider::CiderReward;
+pub use clip_s::{ClipScore, ClipScoreConfig};
+pub use error::RewardError;
+pub use mix::{Scores, Term, TermScores, WeightedSum};
+pub use reward::{Candidate, Reward};

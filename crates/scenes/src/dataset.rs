@@ -37,7 +37,15 @@ pub struct ScenesConfig {
 
 impl Default for ScenesConfig {
     fn default() -> Self {
-        Self { seed: 1, train: 3000, val: 100, test: 300, image_size: 48, references: 5, alt_texts: 6 }
+        Self {
+            seed: 1,
+            train: 3000,
+            val: 100,
+            test: 300,
+            image_size: 48,
+            references: 5,
+            alt_texts: 6,
+        }
     }
 }
 
@@ -159,7 +167,11 @@ mod tests {
         // More training scenes leave the test scenes alone.
         let more = generate(&ScenesConfig { train: 700, ..small() }).unwrap();
         let test = |records: &[SceneRecord]| {
-            records.iter().filter(|r| r.split == Split::Test).map(|r| r.scene.clone()).collect::<Vec<_>>()
+            records
+                .iter()
+                .filter(|r| r.split == Split::Test)
+                .map(|r| r.scene.clone())
+                .collect::<Vec<_>>()
         };
         assert_eq!(test(&records), test(&more));
     }
@@ -170,10 +182,7 @@ mod tests {
         let contents: HashSet<_> = records.iter().map(|r| r.scene.content()).collect();
         assert_eq!(contents.len(), records.len());
         let counts = |split| records.iter().filter(|r| r.split == split).count();
-        assert_eq!(
-            (counts(Split::Train), counts(Split::Val), counts(Split::Test)),
-            (600, 40, 80)
-        );
+        assert_eq!((counts(Split::Train), counts(Split::Val), counts(Split::Test)), (600, 40, 80));
         for family in records[..600].chunks(FAMILY) {
             for twin in &family[1..] {
                 assert_eq!(twin.scene.objects.len(), family[0].scene.objects.len());

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::dataset::SceneRecord;
 use crate::ScenesError;
+use crate::dataset::SceneRecord;
 
 /// Writes `dir/images/*.png` and `dir/dataset.json` in Karpathy's schema, with `alt_texts`,
 /// `phrases` and `scene` as further keys. `progress` is told how many of how many are done.

@@ -212,7 +212,8 @@ impl Said {
         let mut best = (0, vec![None; nouns]);
         for code in 0..(objects + 1).pow(nouns as u32) {
             let digit = |noun: usize| code / (objects + 1).pow(noun as u32) % (objects + 1);
-            let matching: Vec<Option<usize>> = (0..nouns).map(|n| digit(n).checked_sub(1)).collect();
+            let matching: Vec<Option<usize>> =
+                (0..nouns).map(|n| digit(n).checked_sub(1)).collect();
             let doubled = (0..nouns)
                 .any(|a| matching[a].is_some() && (0..a).any(|b| matching[a] == matching[b]));
             if !doubled {

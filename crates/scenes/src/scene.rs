@@ -79,10 +79,8 @@ impl Scene {
     pub(crate) fn random(rng: &mut impl Rng) -> Self {
         let count = *[1, 2, 2, 3].choose(rng).unwrap_or(&1);
         loop {
-            let background = Background {
-                ground: any(Ground::ALL, rng),
-                texture: any(Texture::ALL, rng),
-            };
+            let background =
+                Background { ground: any(Ground::ALL, rng), texture: any(Texture::ALL, rng) };
             let mut objects: Vec<Object> = (0..count)
                 .map(|_| Object {
                     shape: any(Shape::ALL, rng),

@@ -1,0 +1,218 @@
+//! The CLIP phase: contrastive training of both towers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::module::Module;
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::{Device, Tensor};
+use finecap_clip::{
+    Clip, ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig, TextConfig, VisionConfig,
+    contrastive_loss,
+};
+use image::RgbImage;
+use rand::seq::IndexedRandom;
+
+use crate::TrainError;
+use crate::config::{ClipSettings, ClipTexts, Config, TokenizerKind};
+use crate::data::{Dataset, Split, batch};
+use crate::fingerprint::data_fingerprint;
+use crate::gradients::clip_global_norm;
+use crate::phase::{Numbers, Phase};
+use crate::prefetch::prefetch;
+use crate::seeds::{Purpose, number, stream};
+
+/// Trains a CLIP model on the images and texts of the training split, from scratch or from
+/// `start`, and leaves it in `run/clip/model`.
+///
+/// # Errors
+/// Unreadable images, a run folder that belongs to other settings, numbers that are not finite.
+pub fn train_clip(
+    run: &Path,
+    config: &Config,
+    dataset: &Dataset,
+    start: Option<ClipPipeline>,
+    device: &Device,
+    resume: bool,
+) -> Result<ClipPipeline, TrainError> {
+    let settings = &config.clip;
+    let images = dataset.split(Split::Train);
+    if images.len() < 2 {
+        return Err(TrainError::setting("data", "has fewer than 2 training images"));
+    }
+    let autodiff = device.clone().autodiff();
+    let mut phase =
+        Phase::open(run, "clip", config, settings.steps, data_fingerprint(dataset), resume)?;
+
+    let pipeline = match start {
+        Some(pipeline) => pipeline,
+        None => fresh(settings, dataset, &images, config.seed, device)?,
+    };
+    let model = pipeline.model.clone().fork(&autodiff).train();
+    let optimizer = AdamWConfig::new()
+        .with_beta_2(0.98)
+        .with_epsilon(1e-6)
+        .with_weight_decay(settings.weight_decay)
+        .init();
+    let (model, mut optimizer) = phase.restore(model, optimizer)?;
+
+    // The images of a step stay in order whatever number of threads decodes them.
+    let load = |step: usize| -> Result<Batch, TrainError> {
+        let chosen = batch(&images, config.seed, step - 1, settings.batch_size);
+        let pictures = dataset.load_images(&chosen)?;
+        let mut rng = stream(config.seed, step as u64, Purpose::Captions);
+        let texts = chosen
+            .iter()
+            .map(|&image| {
+                let texts = texts_of(settings, dataset, image);
+                texts.choose(&mut rng).map_or_else(String::new, |text| prompted(settings, text))
+            })
+            .collect::<Vec<_>>();
+        Ok(Batch { chosen, pictures, texts })
+    };
+    let model = prefetch(phase.remaining(), load, |batches| {
+        let mut model = model;
+        for (step, batch) in batches {
+            let batch = batch?;
+            let pixels = pipeline.preprocess.batch(&batch.pictures, &autodiff)?;
+            let tokens = pipeline.tokenizer.encode_batch(&batch.texts, model.context_length())?;
+            let image = model.encode_image(pixels).embedding;
+            let text = model.encode_tokens(&tokens, &autodiff)?;
+            let loss = contrastive_loss(image, text, model.logit_scale());
+
+            let value = f64::from(loss.clone().into_scalar::<f32>());
+            let names = || names(dataset, &batch.chosen);
+            phase.check_finite(step, "loss", value, &names())?;
+            let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
+            let norm = clip_global_norm(&model, &mut gradients, settings.clip_norm);
+            phase.check_finite(step, "gradient norm", norm, &names())?;
+            let lr = settings.schedule.lr(step, settings.steps, settings.width);
+            model = optimizer.step(lr, model, gradients);
+
+            phase.log_step(
+                step,
+                vec![
+                    ("loss".into(), value),
+                    ("lr".into(), lr),
+                    ("gradient_norm".into(), norm),
+                    ("logit_scale".into(), f64::from(model.logit_scale().into_scalar::<f32>())),
+                ],
+            )?;
+            if phase.is_checkpoint(step) {
+                let numbers = validate(&model.valid(), &pipeline, config, dataset, device)?;
+                phase.checkpoint(step, numbers, &model, &optimizer)?;
+            }
+        }
+        Ok::<_, TrainError>(model)
+    })?;
+
+    let finished =
+        |model: &Clip| ClipPipeline { model: model.valid().fork(device), ..pipeline.clone() };
+    let model = phase.finish(model, |model, dir| Ok(finished(model).save(dir)?))?;
+    Ok(finished(&model))
+}
+
+struct Batch {
+    chosen: Vec<usize>,
+    pictures: Vec<Arc<RgbImage>>,
+    texts: Vec<String>,
+}
+
+pub(crate) fn names(dataset: &Dataset, images: &[usize]) -> Vec<String> {
+    images.iter().map(|&image| dataset.images[image].name.clone()).collect()
+}
+
+fn texts_of<'a>(settings: &ClipSettings, dataset: &'a Dataset, image: usize) -> &'a [String] {
+    let record = &dataset.images[image];
+    match settings.texts {
+        ClipTexts::AltTexts if !record.alt_texts.is_empty() => &record.alt_texts,
+        _ => &record.captions,
+    }
+}
+
+fn prompted(settings: &ClipSettings, text: &str) -> String {
+    match settings.prompt.as_str() {
+        "" => text.to_string(),
+        prompt => format!("{prompt} {text}"),
+    }
+}
+
+/// A model with fresh weights for the texts at hand.
+fn fresh(
+    settings: &ClipSettings,
+    dataset: &Dataset,
+    images: &[usize],
+    seed: u64,
+    device: &Device,
+) -> Result<ClipPipeline, TrainError> {
+    let tokenizer = match settings.tokenizer {
+        TokenizerKind::Openai => ClipTokenizer::openai()?,
+        TokenizerKind::Words => {
+            let texts = images.iter().flat_map(|&image| {
+                dataset.images[image].alt_texts.iter().chain(&dataset.images[image].captions)
+            });
+            let prompt = std::iter::once(&settings.prompt);
+            let words = prompt.chain(texts).flat_map(|text| text.split_whitespace());
+            ClipTokenizer::from_words(words)?
+        }
+    };
+    let tiny = ClipConfig::tiny(tokenizer.vocab_size(), tokenizer.bos_id(), tokenizer.eos_id());
+    let config = ClipConfig {
+        projection_dim: settings.embed_dim,
+        text_config: TextConfig {
+            hidden_size: settings.width,
+            intermediate_size: settings.width * 4,
+            num_hidden_layers: settings.layers,
+            num_attention_heads: settings.heads,
+            max_position_embeddings: settings.context_length,
+            ..tiny.text_config
+        },
+        vision_config: VisionConfig {
+            hidden_size: settings.width,
+            intermediate_size: settings.width * 4,
+            num_hidden_layers: settings.layers,
+            num_attention_heads: settings.heads,
+            image_size: settings.image_size,
+            patch_size: settings.patch_size,
+            ..tiny.vision_config
+        },
+        ..tiny
+    };
+    device.seed(number(seed, 1, Purpose::Weights));
+    let model = config.init(device)?;
+    let preprocess = PreprocessConfig::openai(settings.image_size as u32);
+    Ok(ClipPipeline::new(config, model, tokenizer, preprocess)?)
+}
+
+/// Contrastive loss over validation images, each with its first text.
+fn validate(
+    model: &Clip,
+    pipeline: &ClipPipeline,
+    config: &Config,
+    dataset: &Dataset,
+    device: &Device,
+) -> Result<Numbers, TrainError> {
+    let settings = &config.clip;
+    let mut images = dataset.validation();
+    images.truncate(config.checkpoint.validate_images);
+    if images.is_empty() {
+        return Ok(vec![("score".into(), 0.0)]);
+    }
+    let now = ClipPipeline { model: model.clone().fork(device), ..pipeline.clone() };
+    let mut embeddings: Vec<Tensor<2>> = Vec::new();
+    for chunk in images.chunks(settings.batch_size) {
+        embeddings.push(now.embed_images(&dataset.load_images(chunk)?, device)?.embedding);
+    }
+    let texts: Vec<String> = images
+        .iter()
+        .map(|&image| {
+            texts_of(settings, dataset, image)
+                .first()
+                .map_or_else(String::new, |t| prompted(settings, t))
+        })
+        .collect();
+    let text = now.embed_texts(&texts, device)?;
+    let loss = contrastive_loss(Tensor::cat(embeddings, 0), text, now.model.logit_scale());
+    let loss = f64::from(loss.into_scalar::<f32>());
+    Ok(vec![("score".into(), -loss), ("validation_images".into(), images.len() as f64)])
+}

@@ -1,0 +1,372 @@
+//! Settings of a run, as TOML.
+//!
+//! Every key has a default, unknown keys are refused, and the resolved settings are written into
+//! the run folder.
+
+mod file;
+
+use finecap_captioner::Norm;
+use finecap_reward::Baseline;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+use crate::schedule::Schedule;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Seed of all randomness.
+    pub seed: u64,
+    /// The CLIP phase.
+    pub clip: ClipSettings,
+    /// Sizes of the captioner.
+    pub captioner: CaptionerSettings,
+    /// The MLE phase.
+    pub mle: MleSettings,
+    /// The SCST phase.
+    pub scst: ScstSettings,
+    /// Checkpoints and validation.
+    pub checkpoint: CheckpointSettings,
+}
+
+/// Where the CLIP tokenizer's vocabulary comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenizerKind {
+    /// The words of the training texts.
+    Words,
+    /// OpenAI's byte pairs, 49,408 ids.
+    Openai,
+}
+
+/// Which texts the CLIP phase reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClipTexts {
+    /// `alt_texts` of the data set.
+    AltTexts,
+    /// Reference captions.
+    Captions,
+}
+
+/// Contrastive training of a CLIP model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClipSettings {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Image-text pairs a step.
+    pub batch_size: usize,
+    /// Learning rate.
+    pub schedule: Schedule,
+    /// AdamW's decoupled weight decay.
+    pub weight_decay: f32,
+    /// Largest joint gradient norm; 0 for no clipping.
+    pub clip_norm: f64,
+    /// Texts to learn from.
+    pub texts: ClipTexts,
+    /// Put before every text, with a space between; may be empty.
+    pub prompt: String,
+    /// Tokenizer of a model trained from scratch.
+    pub tokenizer: TokenizerKind,
+    /// Side of the input in pixels, for a model trained from scratch.
+    pub image_size: usize,
+    /// Side of a patch in pixels.
+    pub patch_size: usize,
+    /// Width of both towers.
+    pub width: usize,
+    /// Blocks of each tower.
+    pub layers: usize,
+    /// Attention heads of each tower.
+    pub heads: usize,
+    /// Width `E` of the embedding space.
+    pub embed_dim: usize,
+    /// Longest text in tokens, start and end included.
+    pub context_length: usize,
+}
+
+impl Default for ClipSettings {
+    fn default() -> Self {
+        Self {
+            steps: 600,
+            batch_size: 64,
+            schedule: Schedule::Cosine { lr: 1e-3, warmup: 50 },
+            weight_decay: 0.05,
+            clip_norm: 1.0,
+            texts: ClipTexts::Captions,
+            prompt: String::new(),
+            tokenizer: TokenizerKind::Words,
+            image_size: 48,
+            patch_size: 8,
+            width: 128,
+            layers: 3,
+            heads: 4,
+            embed_dim: 128,
+            context_length: 32,
+        }
+    }
+}
+
+/// Sizes of the captioner; the reference's are 512, 2048, 8, 6 and 6.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaptionerSettings {
+    /// Width of the residual stream.
+    pub d_model: usize,
+    /// Width inside the feed-forward layers.
+    pub d_ff: usize,
+    /// Attention heads.
+    pub n_heads: usize,
+    /// Encoder layers.
+    pub n_encoder_layers: usize,
+    /// Decoder layers.
+    pub n_decoder_layers: usize,
+    /// Dropout inside the Transformer.
+    pub dropout: f64,
+    /// Dropout on the embedded image features.
+    pub feature_dropout: f64,
+    /// Longest caption in words that is decoded.
+    pub max_len: usize,
+    /// Kind of layer norm.
+    pub norm: Norm,
+    /// A word enters the vocabulary when it occurs more often than this.
+    pub count_threshold: usize,
+    /// Training references are cut to this many words.
+    pub max_reference_len: usize,
+}
+
+impl Default for CaptionerSettings {
+    fn default() -> Self {
+        Self {
+            d_model: 128,
+            d_ff: 256,
+            n_heads: 4,
+            n_encoder_layers: 2,
+            n_decoder_layers: 2,
+            dropout: 0.1,
+            feature_dropout: 0.1,
+            max_len: 20,
+            norm: Norm::Standard,
+            count_threshold: 0,
+            max_reference_len: 16,
+        }
+    }
+}
+
+/// Training on reference captions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MleSettings {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Images a step.
+    pub batch_size: usize,
+    /// Captions of each image a step.
+    pub captions_per_image: usize,
+    /// Learning rate.
+    pub schedule: Schedule,
+    /// Largest joint gradient norm; 0 for no clipping.
+    pub clip_norm: f64,
+}
+
+impl Default for MleSettings {
+    fn default() -> Self {
+        Self {
+            steps: 600,
+            batch_size: 32,
+            captions_per_image: 5,
+            schedule: Schedule::Cosine { lr: 1e-3, warmup: 50 },
+            clip_norm: 1.0,
+        }
+    }
+}
+
+/// Weights of the reward's terms; a term of weight 0 is not computed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RewardSettings {
+    /// Weight of CLIP-S.
+    pub clip_s: f32,
+    /// Weight of CIDEr-D against the training references.
+    pub cider: f32,
+    /// Prompt of CLIP-S.
+    pub prompt: String,
+    /// Factor `w` inside CLIP-S.
+    pub clip_s_w: f32,
+}
+
+impl Default for RewardSettings {
+    fn default() -> Self {
+        Self { clip_s: 1.0, cider: 0.0, prompt: "A photo depicts".into(), clip_s_w: 2.5 }
+    }
+}
+
+/// Self-critical sequence training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScstSettings {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Images a step.
+    pub batch_size: usize,
+    /// Samples of each image.
+    pub samples: usize,
+    /// What a sample's reward is compared with.
+    pub baseline: Baseline,
+    /// Sampling temperature.
+    pub temperature: f32,
+    /// Dropout while the samples' log-probabilities are computed; samples are always drawn
+    /// without, so anything above 0 is slightly off policy.
+    pub dropout: f64,
+    /// Learning rate.
+    pub schedule: Schedule,
+    /// Largest joint gradient norm; 0 for no clipping.
+    pub clip_norm: f64,
+    /// What is rewarded.
+    pub reward: RewardSettings,
+}
+
+impl Default for ScstSettings {
+    fn default() -> Self {
+        Self {
+            steps: 200,
+            batch_size: 16,
+            samples: 5,
+            baseline: Baseline::Greedy,
+            temperature: 1.0,
+            dropout: 0.0,
+            schedule: Schedule::Constant { lr: 1e-4, warmup: 0 },
+            clip_norm: 1.0,
+            reward: RewardSettings::default(),
+        }
+    }
+}
+
+/// Checkpoints, validation and logging.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointSettings {
+    /// Steps between checkpoints, each with a validation; one is always made at the end.
+    pub every: usize,
+    /// Newest checkpoints that are kept, besides the best.
+    pub keep: usize,
+    /// Images that validation looks at, at most.
+    pub validate_images: usize,
+    /// Whether the model that is kept in the end is the best or the last.
+    pub export: Export,
+}
+
+/// Which weights a finished phase hands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Export {
+    /// Those with the best validation score.
+    Best,
+    /// Those of the last step.
+    Last,
+}
+
+impl Default for CheckpointSettings {
+    fn default() -> Self {
+        Self { every: 200, keep: 2, validate_images: 200, export: Export::Last }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            clip: ClipSettings::default(),
+            captioner: CaptionerSettings::default(),
+            mle: MleSettings::default(),
+            scst: ScstSettings::default(),
+            checkpoint: CheckpointSettings::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Checks every value that a type alone does not.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] naming the first wrong one.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let at_least_one = [
+            ("clip.steps", self.clip.steps),
+            ("clip.batch_size", self.clip.batch_size),
+            ("mle.steps", self.mle.steps),
+            ("mle.batch_size", self.mle.batch_size),
+            ("mle.captions_per_image", self.mle.captions_per_image),
+            ("scst.steps", self.scst.steps),
+            ("scst.batch_size", self.scst.batch_size),
+            ("scst.samples", self.scst.samples),
+            ("captioner.max_len", self.captioner.max_len),
+            ("captioner.max_reference_len", self.captioner.max_reference_len),
+            ("checkpoint.every", self.checkpoint.every),
+            ("checkpoint.keep", self.checkpoint.keep),
+            ("checkpoint.validate_images", self.checkpoint.validate_images),
+        ];
+        for (field, value) in at_least_one {
+            if value == 0 {
+                return Err(TrainError::setting(field, "is 0: it must be at least 1"));
+            }
+        }
+        if self.clip.batch_size < 2 {
+            return Err(TrainError::setting(
+                "clip.batch_size",
+                "must be at least 2: the loss compares pairs",
+            ));
+        }
+        if self.scst.baseline == Baseline::LeaveOneOut && self.scst.samples < 2 {
+            return Err(TrainError::setting(
+                "scst.samples",
+                "must be at least 2 for the leave-one-out baseline",
+            ));
+        }
+        for (field, value) in [
+            ("captioner.dropout", self.captioner.dropout),
+            ("captioner.feature_dropout", self.captioner.feature_dropout),
+            ("scst.dropout", self.scst.dropout),
+        ] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(TrainError::setting(
+                    field,
+                    format!("is {value}: it must be from 0 to below 1"),
+                ));
+            }
+        }
+        for (field, value) in [
+            ("clip.clip_norm", self.clip.clip_norm),
+            ("mle.clip_norm", self.mle.clip_norm),
+            ("scst.clip_norm", self.scst.clip_norm),
+            ("clip.weight_decay", f64::from(self.clip.weight_decay)),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(TrainError::setting(
+                    field,
+                    format!("is {value}: it must be 0 or above"),
+                ));
+            }
+        }
+        if !(self.scst.temperature.is_finite() && self.scst.temperature > 0.0) {
+            return Err(TrainError::setting("scst.temperature", "must be above 0"));
+        }
+        let reward = &self.scst.reward;
+        for (field, value) in [
+            ("scst.reward.clip_s", reward.clip_s),
+            ("scst.reward.cider", reward.cider),
+            ("scst.reward.clip_s_w", reward.clip_s_w),
+        ] {
+            if !value.is_finite() {
+                return Err(TrainError::setting(field, "must be a finite number"));
+            }
+        }
+        if reward.clip_s == 0.0 && reward.cider == 0.0 {
+            return Err(TrainError::setting("scst.reward", "has no term of a weight other than 0"));
+        }
+        self.clip.schedule.check("clip.schedule")?;
+        self.mle.schedule.check("mle.schedule")?;
+        self.scst.schedule.check("scst.schedule")
+    }
+}

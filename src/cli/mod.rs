@@ -1,0 +1,48 @@
+//! Commands.
+
+mod caption;
+mod doctor;
+mod scenes;
+mod train;
+
+use anyhow::Result;
+use burn::tensor::Device;
+use clap::{Parser, Subcommand};
+
+/// Fine-grained image captioning with CLIP rewards.
+#[derive(Parser)]
+#[command(version, about)]
+pub struct Arguments {
+    /// Where to compute: auto, flex, ndarray, wgpu, vulkan, metal, rocm or cuda; GPUs take an
+    /// index, as in cuda:1. The environment variable FINECAP_DEVICE is asked next.
+    #[arg(long, global = true)]
+    device: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a CLIP model, or a captioner by imitation (mle) or by reward (scst).
+    Train(train::Train),
+    /// Describe pictures with a trained captioner.
+    Caption(caption::Caption),
+    /// Write the embedded data set as PNG files and Karpathy JSON.
+    Scenes(scenes::Scenes),
+    /// Tell what this binary can do on this machine.
+    Doctor,
+}
+
+/// Runs the command that was asked for.
+pub fn run(arguments: Arguments) -> Result<()> {
+    let device = || -> Result<Device> { Ok(finecap::device::choose(arguments.device.as_deref())?) };
+    match arguments.command {
+        Command::Train(train) => train.run(&device()?),
+        Command::Caption(caption) => caption.run(&device()?),
+        Command::Scenes(scenes) => scenes.run(),
+        Command::Doctor => {
+            doctor::run();
+            Ok(())
+        }
+    }
+}
