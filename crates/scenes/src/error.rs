@@ -13,6 +13,9 @@ pub enum ScenesError {
     /// The target folder has something in it.
     #[error("{} is not empty: choose another folder or remove it", .0.display())]
     NotEmpty(PathBuf),
+    /// A folder like "." that cannot be renamed into place.
+    #[error("{} has no name to write the data set under: name a new folder", .0.display())]
+    Unnamed(PathBuf),
     /// A file could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Io {

@@ -12,7 +12,8 @@ use crate::dataset::SceneRecord;
 /// Writes `dir/images/*.png` and `dir/dataset.json` in Karpathy's schema, with `alt_texts`,
 /// `phrases` and `scene` as further keys. `progress` is told how many of how many are done.
 ///
-/// The folder appears whole or not at all.
+/// The folder appears whole or not at all: it is written under another name beside its place and
+/// then renamed.
 ///
 /// # Errors
 /// [`ScenesError::NotEmpty`] for a folder with something in it, and failures to write.
@@ -22,17 +23,36 @@ pub fn export(
     dir: &Path,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(), ScenesError> {
-    let failed = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source: io::Error| ScenesError::Io { path, source }
-    };
     if dir.exists() && fs::read_dir(dir).map_err(failed(dir))?.next().is_some() {
         return Err(ScenesError::NotEmpty(dir.to_path_buf()));
     }
-    let name = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let part = dir.with_file_name(format!(".{name}.part"));
+    // "." and ".." have no name of their own that another folder could be given.
+    let Some(name) = dir.file_name() else {
+        return Err(ScenesError::Unnamed(dir.to_path_buf()));
+    };
+    let part = dir.with_file_name(format!(".{}.part", name.to_string_lossy()));
+    let written = write(records, image_size, &part, progress).and_then(|()| {
+        if dir.exists() {
+            fs::remove_dir(dir).map_err(failed(dir))?;
+        }
+        fs::rename(&part, dir).map_err(failed(dir))
+    });
+    if written.is_err() {
+        // The first failure is the one to report.
+        let _ = fs::remove_dir_all(&part);
+    }
+    written
+}
+
+/// Writes everything into `part`, in place of what an interrupted run has left there.
+fn write(
+    records: &[SceneRecord],
+    image_size: u32,
+    part: &Path,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<(), ScenesError> {
     if part.exists() {
-        fs::remove_dir_all(&part).map_err(failed(&part))?;
+        fs::remove_dir_all(part).map_err(failed(part))?;
     }
     let images = part.join("images");
     fs::create_dir_all(&images).map_err(failed(&images))?;
@@ -43,11 +63,13 @@ pub fn export(
         progress(done + 1, records.len());
     }
     let path = part.join("dataset.json");
-    fs::write(&path, karpathy(records).to_string()).map_err(failed(&path))?;
-    if dir.exists() {
-        fs::remove_dir(dir).map_err(failed(dir))?;
-    }
-    fs::rename(&part, dir).map_err(failed(dir))
+    fs::write(&path, karpathy(records).to_string()).map_err(failed(&path))
+}
+
+/// Turns the system's error about `path` into ours.
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ScenesError {
+    let path = path.to_path_buf();
+    move |source| ScenesError::Io { path, source }
 }
 
 fn karpathy(records: &[SceneRecord]) -> Value {
@@ -112,5 +134,33 @@ mod tests {
 
         let again = export(&records, 48, &dir, &mut |_, _| {}).unwrap_err();
         assert!(again.to_string().contains("not empty"), "{again}");
+        // What was there is untouched, and nothing else is left behind.
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_empty_folder_is_filled_and_a_failure_leaves_nothing() {
+        let config = ScenesConfig { train: 2, val: 0, test: 0, ..ScenesConfig::default() };
+        let records = generate(&config).unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("empty");
+        fs::create_dir(&dir).unwrap();
+        export(&records, 48, &dir, &mut |_, _| {}).unwrap();
+        assert!(dir.join("dataset.json").exists());
+
+        // A folder in the place of the second picture cannot be overwritten.
+        let dir = parent.path().join("failing");
+        let blocked = parent.path().join(".failing.part/images/000001.png");
+        let result = export(&records, 48, &dir, &mut |_, _| fs::create_dir_all(&blocked).unwrap());
+        assert!(result.unwrap_err().to_string().contains("000001.png"));
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+
+        let file = parent.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(export(&records, 48, &file, &mut |_, _| {}).is_err());
+        let nameless = parent.path().join("missing/..");
+        let result = export(&records, 48, &nameless, &mut |_, _| {});
+        assert!(matches!(result, Err(ScenesError::Unnamed(_))));
     }
 }

@@ -1,4 +1,7 @@
 //! Drawing a scene: every pixel is the mean of a grid of samples, so edges are smooth.
+//!
+//! Only arithmetic that is exact by IEEE 754 is used, no function of the system's library, so that
+//! pictures are the same on every machine.
 
 use image::{Rgb, RgbImage};
 
@@ -44,7 +47,7 @@ impl Background {
             Texture::Checkered => (cell(x, 8.0) + cell(y, 8.0)) % 2 == 1,
             Texture::Dotted => {
                 let offset = |v: f32| (v * 7.0).fract() - 0.5;
-                offset(x).hypot(offset(y)) < 0.28
+                offset(x) * offset(x) + offset(y) * offset(y) < 0.28 * 0.28
             }
         };
         let (first, other) = tones(self.ground);
@@ -58,8 +61,8 @@ impl Object {
         let (u, v) = ((x - self.x) / self.radius(), (y - self.y) / self.radius());
         let (a, b) = (u.abs(), v.abs());
         match self.shape {
-            Shape::Circle => u.hypot(v) <= 0.9,
-            Shape::Ring => (0.5..=0.95).contains(&u.hypot(v)),
+            Shape::Circle => u * u + v * v <= 0.9 * 0.9,
+            Shape::Ring => (0.5 * 0.5..=0.95 * 0.95).contains(&(u * u + v * v)),
             Shape::Square => a.max(b) <= 0.8,
             Shape::Diamond => a * 1.25 + b <= 1.0,
             Shape::Cross => a.max(b) <= 0.95 && a.min(b) <= 0.28,
@@ -68,7 +71,8 @@ impl Object {
             Shape::Heart => {
                 // (x² + y² - 1)³ ≤ x² y³, the usual heart curve, scaled to the radius.
                 let (x, y) = (u * 1.25, -v * 1.25 + 0.1);
-                (x * x + y * y - 1.0).powi(3) <= x * x * y * y * y
+                let disc = x * x + y * y - 1.0;
+                disc * disc * disc <= x * x * y * y * y
             }
         }
     }
@@ -76,21 +80,28 @@ impl Object {
 
 /// A five-pointed star with outer radius 1, one point up.
 fn in_star(u: f32, v: f32) -> bool {
-    let sector = std::f32::consts::TAU / 5.0;
-    // The angle from the nearest point of the star, folded to one half sector.
-    let angle = (u.atan2(-v).rem_euclid(sector) - sector / 2.0).abs();
-    let from_tip = sector / 2.0 - angle;
-    let (x, y) = (u.hypot(v) * from_tip.cos(), u.hypot(v) * from_tip.sin());
-    // Inside the straight edge from the tip (1, 0) to the notch.
-    let notch = 0.42;
-    let (nx, ny) = (notch * (sector / 2.0).cos(), notch * (sector / 2.0).sin());
-    (nx - 1.0) * y - ny * (x - 1.0) >= 0.0
+    // Sine and cosine of 36 and 72 degrees; the star is symmetric, so three points are enough.
+    const SIN_36: f32 = 0.587_785_25;
+    const COS_36: f32 = 0.809_017;
+    const SIN_72: f32 = 0.951_056_5;
+    const COS_72: f32 = 0.309_017;
+    /// Distance of a notch from the centre.
+    const NOTCH: f32 = 0.42;
+    let (right, up) = (u.abs(), -v);
+    // Along the axis from the centre to the nearest point, and to the side of it.
+    let (along, aside) = [(0.0, 1.0), (SIN_72, COS_72), (SIN_36, -COS_36)]
+        .map(|(x, y)| (right * x + up * y, (right * y - up * x).abs()))
+        .into_iter()
+        .fold((f32::NEG_INFINITY, 0.0), |best, point| if point.0 > best.0 { point } else { best });
+    // Inside the straight edge from the point (1, 0) to the notch.
+    let (x, y) = (NOTCH * COS_36, NOTCH * SIN_36);
+    (x - 1.0) * aside - y * (along - 1.0) >= 0.0
 }
 
 fn rgb(colour: Colour) -> Rgb32 {
     match colour {
         Colour::Red => [220.0, 30.0, 35.0],
-        Colour::Green => [50.0, 190.0, 60.0],
+        Colour::Green => [70.0, 210.0, 50.0],
         Colour::Blue => [45.0, 105.0, 250.0],
         Colour::Yellow => [250.0, 225.0, 40.0],
         Colour::Purple => [150.0, 45.0, 200.0],
@@ -103,10 +114,98 @@ fn rgb(colour: Colour) -> Rgb32 {
 fn tones(ground: Ground) -> (Rgb32, Rgb32) {
     match ground {
         Ground::Pink => ([250.0, 165.0, 190.0], [225.0, 125.0, 155.0]),
-        Ground::Teal => ([20.0, 125.0, 125.0], [60.0, 165.0, 160.0]),
+        Ground::Teal => ([10.0, 100.0, 110.0], [50.0, 140.0, 148.0]),
         Ground::Grey => ([135.0, 135.0, 140.0], [170.0, 170.0, 175.0]),
-        Ground::Brown => ([115.0, 75.0, 40.0], [150.0, 108.0, 70.0]),
+        Ground::Brown => ([100.0, 62.0, 35.0], [148.0, 108.0, 75.0]),
         Ground::Navy => ([25.0, 35.0, 95.0], [60.0, 72.0, 135.0]),
-        Ground::Beige => ([235.0, 220.0, 180.0], [208.0, 188.0, 142.0]),
+        Ground::Beige => ([228.0, 202.0, 155.0], [192.0, 164.0, 115.0]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{ScenesConfig, generate};
+    use crate::words::Size;
+
+    fn alone(shape: Shape, size: Size) -> Scene {
+        Scene {
+            background: Background { ground: Ground::Teal, texture: Texture::Plain },
+            objects: vec![Object { shape, colour: Colour::White, size, x: 0.5, y: 0.5 }],
+        }
+    }
+
+    /// Sum of the absolute differences of all values.
+    fn difference(a: &RgbImage, b: &RgbImage) -> u32 {
+        a.iter().zip(b.iter()).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
+    }
+
+    #[test]
+    fn objects_fill_their_place_and_no_more() {
+        for &shape in Shape::ALL {
+            for &size in Size::ALL {
+                let scene = alone(shape, size);
+                let radius = scene.objects[0].radius();
+                let picture = scene.render(200);
+                let ground = *picture.get_pixel(0, 0);
+                let reach = picture
+                    .enumerate_pixels()
+                    .filter(|(_, _, pixel)| **pixel != ground)
+                    .flat_map(|(x, y, _)| [x, y])
+                    .map(|v| ((v as f32 + 0.5) / 200.0 - 0.5).abs())
+                    .fold(0.0, f32::max);
+                assert!(reach <= radius + 0.0025, "{shape:?} {size:?} {reach}");
+                assert!(reach >= 0.75 * radius, "{shape:?} {size:?} {reach}");
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_and_sizes_differ_at_48_pixels() {
+        let pictures: Vec<RgbImage> = Size::ALL
+            .iter()
+            .flat_map(|&size| Shape::ALL.iter().map(move |&shape| alone(shape, size).render(48)))
+            .collect();
+        for (i, a) in pictures.iter().enumerate() {
+            for b in &pictures[..i] {
+                // As much as eight pixels that turn from the background's colour to white.
+                assert!(difference(a, b) > 8 * (235 + 130 + 130));
+            }
+        }
+    }
+
+    #[test]
+    fn colours_are_far_from_each_other_and_from_backgrounds() {
+        let distance = |a: Rgb32, b: Rgb32| {
+            a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt()
+        };
+        let tones = |ground: &Ground| {
+            let (first, second) = tones(*ground);
+            [first, second]
+        };
+        for (i, &colour) in Colour::ALL.iter().enumerate() {
+            for &other in &Colour::ALL[..i] {
+                assert!(distance(rgb(colour), rgb(other)) > 120.0, "{colour:?} {other:?}");
+            }
+            for tone in Ground::ALL.iter().flat_map(tones) {
+                assert!(distance(rgb(colour), tone) > 100.0, "{colour:?} {tone:?}");
+            }
+        }
+        for ground in Ground::ALL {
+            let [first, second] = tones(ground);
+            assert!(distance(first, second) > 50.0, "{ground:?}");
+        }
+    }
+
+    #[test]
+    fn different_scenes_look_different() {
+        let config = ScenesConfig { train: 200, val: 0, test: 0, ..ScenesConfig::default() };
+        let records = generate(&config).unwrap();
+        let pictures: Vec<RgbImage> = records.iter().map(|r| r.scene.render(48)).collect();
+        for (i, a) in pictures.iter().enumerate() {
+            for b in &pictures[..i] {
+                assert!(difference(a, b) > 3000);
+            }
+        }
     }
 }
