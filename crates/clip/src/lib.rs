@@ -3,7 +3,6 @@
 //! [`ClipPipeline`] holds all of it and is what most programs want; its folder has the layout of
 //! Hugging Face's CLIP models, which `transformers` can load.
 
-mod clean;
 mod config;
 mod error;
 mod folder;
