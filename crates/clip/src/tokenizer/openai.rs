@@ -1,0 +1,112 @@
+//! OpenAI's vocabulary for CLIP: 49,408 byte pairs, and how its text is split.
+
+use std::sync::OnceLock;
+
+use tokenizers::SplitDelimiterBehavior;
+use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+
+use super::{BOS, ClipTokenizer, EOT, Kind, assets};
+
+/// The mark of a word's last piece.
+pub(super) const END_OF_WORD: &str = "</w>";
+/// What open_clip calls the special tokens, and finds in captions.
+const SPELLED: [&str; 2] = ["<start_of_text>", "<end_of_text>"];
+/// The words of a cleaned text: open_clip's pattern.
+const WORDS: &str =
+    r"(?i)<start_of_text>|<end_of_text>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+
+impl ClipTokenizer {
+    /// OpenAI's tokenizer, whose vocabulary is part of this crate: the same ids as open_clip's.
+    /// The first call builds it (a few hundredths of a second), later calls share it.
+    pub fn openai() -> Self {
+        static BUILT: OnceLock<ClipTokenizer> = OnceLock::new();
+        BUILT
+            .get_or_init(|| {
+                bpe(&assets::clip_merges())
+                    .and_then(|model| Self::new(model, Kind::Bpe))
+                    .expect("the bundled vocabulary is whole")
+            })
+            .clone()
+    }
+}
+
+/// The model of a list of merges, one pair a line. The vocabulary follows from it: the 256 bytes,
+/// the 256 bytes that end a word, one token for each merge, the special tokens.
+fn bpe(merges: &str) -> Result<BPE, String> {
+    let merges: Vec<(String, String)> = (merges.lines())
+        .filter_map(|line| line.split_once(' '))
+        .map(|(left, right)| (left.to_string(), right.to_string()))
+        .collect();
+    let bytes = byte_symbols();
+    let vocabulary: Vocab = (bytes.iter().map(char::to_string))
+        .chain(bytes.iter().map(|byte| format!("{byte}{END_OF_WORD}")))
+        .chain(merges.iter().map(|(left, right)| format!("{left}{right}")))
+        .chain([BOS.to_string(), EOT.to_string()])
+        .zip(0..)
+        .collect();
+    BPE::builder()
+        .vocab_and_merges(vocabulary, merges)
+        .unk_token(EOT.to_string())
+        .end_of_word_suffix(END_OF_WORD.to_string())
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+/// The characters that stand for bytes, in the order of their ids: first the bytes that Latin-1
+/// prints, as themselves, then the others, as the characters from U+0100 on.
+fn byte_symbols() -> Vec<char> {
+    let printed = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    let others = (0..=u8::MAX).filter(|byte| !printed(byte)).count() as u32;
+    (0..=u8::MAX)
+        .filter(printed)
+        .map(char::from)
+        .chain((0x100..0x100 + others).filter_map(char::from_u32))
+        .collect()
+}
+
+/// Splits text into words, and those into the characters that stand for their bytes.
+pub(super) fn splitter() -> Result<Sequence, String> {
+    let words = Split::new(
+        SplitPattern::Regex(WORDS.to_string()),
+        SplitDelimiterBehavior::Removed,
+        true,
+    )
+    .map_err(|error| error.to_string())?;
+    let bytes = ByteLevel::new(false, true, false);
+    Ok(Sequence::new(vec![
+        PreTokenizerWrapper::Split(words),
+        PreTokenizerWrapper::ByteLevel(bytes),
+    ]))
+}
+
+/// Appends the ids of a cleaned text.
+pub(super) fn encode(tokenizer: &ClipTokenizer, text: &str, ids: &mut Vec<u32>) {
+    let mut rest = text;
+    while let Some((at, name)) = next_spelled(rest) {
+        tokenizer.push_text(&rest[..at], ids);
+        ids.push(if name == SPELLED[0] {
+            tokenizer.bos
+        } else {
+            tokenizer.eot
+        });
+        rest = &rest[at + name.len()..];
+    }
+    tokenizer.push_text(rest, ids);
+}
+
+/// Where a special token is spelled out as a word of its own: at the start, or after a space, a
+/// letter or a number. After another mark it is part of that run of marks.
+fn next_spelled(text: &str) -> Option<(usize, &'static str)> {
+    if !text.contains("_of_text>") {
+        return None;
+    }
+    text.match_indices('<').find_map(|(at, _)| {
+        let name = (SPELLED.into_iter()).find(|name| text[at..].starts_with(name))?;
+        let before = text[..at].chars().next_back();
+        (before.is_none_or(|c| c.is_whitespace() || c.is_alphanumeric())).then_some((at, name))
+    })
+}
