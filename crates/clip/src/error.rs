@@ -45,19 +45,11 @@ pub enum ClipError {
 impl ClipError {
     /// The error of a read that the system refused.
     pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
-        Self::Io {
-            action: "read",
-            path: path.to_path_buf(),
-            source,
-        }
+        Self::Io { action: "read", path: path.to_path_buf(), source }
     }
 
     /// The error of a write that the system refused.
     pub(crate) fn write(path: &Path, source: std::io::Error) -> Self {
-        Self::Io {
-            action: "write",
-            path: path.to_path_buf(),
-            source,
-        }
+        Self::Io { action: "write", path: path.to_path_buf(), source }
     }
 }

@@ -38,11 +38,7 @@ fn repair(text: &str) -> String {
 
 /// One round of repairs, in ftfy's order.
 fn repair_once(line: &str, html: bool) -> String {
-    let mut text = if html {
-        line.to_string()
-    } else {
-        entities::unescape_strict(line)
-    };
+    let mut text = if html { line.to_string() } else { entities::unescape_strict(line) };
     if !text.is_ascii() {
         text = text.chars().fold(String::new(), |mut out, character| {
             push_plain(&mut out, character);
@@ -157,10 +153,7 @@ mod tests {
             ("cafe\u{301} \u{feff}bar\u{7f}", "café bar"),
             ("\u{1b}[36;44mblue\u{1b}[0m \u{1b}[?", "blue [?"),
             ("it\u{92}s\u{85}", "it's…"),
-            (
-                "<b>&EACUTE;</b>\n&EACUTE; &amp;lt;",
-                "<b>&eacute;</b> &eacute; <",
-            ),
+            ("<b>&EACUTE;</b>\n&EACUTE; &amp;lt;", "<b>&eacute;</b> &eacute; <"),
             ("ΟΔΟΣ İ", "οδος i\u{307}"),
             ("", ""),
         ] {

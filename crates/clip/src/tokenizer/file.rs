@@ -8,7 +8,7 @@ use tokenizers::normalizers::replace::ReplacePattern;
 use tokenizers::normalizers::{Lowercase, NFC, NormalizerWrapper, Replace, Sequence};
 use tokenizers::{ModelWrapper, Tokenizer};
 
-use super::{BOS, ClipTokenizer, EOT, Kind, error, openai, words};
+use super::{BOS, ClipTokenizer, EOS, Kind, error, openai, words};
 use crate::ClipError;
 
 impl ClipTokenizer {
@@ -19,8 +19,7 @@ impl ClipTokenizer {
     /// # Errors
     /// [`ClipError::Io`] if the file cannot be read, [`ClipError::Tokenizer`] if it is not a
     /// tokenizer of one of these kinds or lacks a special token.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ClipError> {
-        let path = path.as_ref();
+    pub fn from_file(path: &Path) -> Result<Self, ClipError> {
         let bytes = fs::read(path).map_err(|source| ClipError::read(path, source))?;
         Self::from_bytes(&bytes).map_err(|reason| error(path.display().to_string(), reason))
     }
@@ -41,7 +40,7 @@ impl ClipTokenizer {
                 let mut model = model.clone();
                 model.dropout = None;
                 // A vocabulary without some byte says so with a token that is surely there.
-                model.unk_token = Some(EOT.to_string());
+                model.unk_token = Some(EOS.to_string());
                 Self::new(model, Kind::Bpe)
             }
             ModelWrapper::WordLevel(model) => {
@@ -55,8 +54,8 @@ impl ClipTokenizer {
         }
     }
 
-    /// Writes the tokenizer as `path`, usually a folder's `tokenizer.json`, and a
-    /// `tokenizer_config.json` beside it, so that `transformers` loads the folder.
+    /// Writes `tokenizer.json` into a folder, and the `tokenizer_config.json` that `transformers`
+    /// wants beside it.
     ///
     /// Libraries that read the file do not clean captions as thoroughly as
     /// [`encode`](Self::encode) does (no HTML references, curly quotes, widths), so ids of captions
@@ -64,32 +63,30 @@ impl ClipTokenizer {
     ///
     /// # Errors
     /// [`ClipError::Io`] if a file cannot be written.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), ClipError> {
-        let path = path.as_ref();
-        let failed = |reason: tokenizers::Error| error(path.display().to_string(), reason);
+    pub fn save(&self, dir: &Path) -> Result<(), ClipError> {
+        let failed = |reason: tokenizers::Error| error(dir.display().to_string(), reason);
+        let write = |name: &str, text: String| {
+            let path = dir.join(name);
+            fs::write(&path, text).map_err(|source| ClipError::write(&path, source))
+        };
         let mut written = Tokenizer::clone(&self.inner);
         if self.kind == Kind::Bpe {
-            written
-                .with_normalizer(Some(clip_normalizer().map_err(failed)?))
-                .map_err(failed)?;
+            written.with_normalizer(Some(clip_normalizer().map_err(failed)?)).map_err(failed)?;
         }
-        let text = written.to_string(false).map_err(failed)?;
-        fs::write(path, text).map_err(|source| ClipError::write(path, source))?;
+        write("tokenizer.json", written.to_string(false).map_err(failed)?)?;
 
         let (class, pad, unknown) = match self.kind {
-            Kind::Bpe => ("CLIPTokenizer", EOT, EOT),
+            Kind::Bpe => ("CLIPTokenizer", EOS, EOS),
             Kind::Words => ("PreTrainedTokenizerFast", words::PAD, words::UNKNOWN),
         };
         let config = json!({
             "tokenizer_class": class,
             "bos_token": BOS,
-            "eos_token": EOT,
+            "eos_token": EOS,
             "pad_token": pad,
             "unk_token": unknown,
         });
-        let beside = path.with_file_name("tokenizer_config.json");
-        fs::write(&beside, format!("{config:#}\n"))
-            .map_err(|source| ClipError::write(&beside, source))
+        write("tokenizer_config.json", format!("{config:#}\n"))
     }
 }
 

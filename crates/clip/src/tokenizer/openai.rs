@@ -3,14 +3,15 @@
 use std::sync::OnceLock;
 
 use tokenizers::SplitDelimiterBehavior;
-use tokenizers::utils::SysRegex;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::utils::SysRegex;
 
-use super::{BOS, ClipTokenizer, EOT, Kind, assets};
+use super::{BOS, ClipTokenizer, EOS, Kind, Piece, assets, error};
+use crate::ClipError;
 
 /// The mark of a word's last piece.
 pub(super) const END_OF_WORD: &str = "</w>";
@@ -26,15 +27,13 @@ const WORDS: &str = concat!(
 impl ClipTokenizer {
     /// OpenAI's tokenizer, whose vocabulary is part of this crate: the same ids as open_clip's.
     /// The first call builds it (under a tenth of a second), later calls share it.
-    pub fn openai() -> Self {
-        static BUILT: OnceLock<ClipTokenizer> = OnceLock::new();
-        BUILT
-            .get_or_init(|| {
-                bpe(&assets::clip_merges())
-                    .and_then(|model| Self::new(model, Kind::Bpe))
-                    .expect("the bundled vocabulary is whole")
-            })
-            .clone()
+    ///
+    /// # Errors
+    /// None as long as the bundled vocabulary is whole, which is tested.
+    pub fn openai() -> Result<Self, ClipError> {
+        static BUILT: OnceLock<Result<ClipTokenizer, String>> = OnceLock::new();
+        (BUILT.get_or_init(|| Self::new(bpe(&assets::clip_merges()?)?, Kind::Bpe)).clone())
+            .map_err(|reason| error("openai", reason))
     }
 }
 
@@ -49,12 +48,12 @@ fn bpe(merges: &str) -> Result<BPE, String> {
     let vocabulary: Vocab = (bytes.iter().map(char::to_string))
         .chain(bytes.iter().map(|byte| format!("{byte}{END_OF_WORD}")))
         .chain(merges.iter().map(|(left, right)| format!("{left}{right}")))
-        .chain([BOS.to_string(), EOT.to_string()])
+        .chain([BOS.to_string(), EOS.to_string()])
         .zip(0..)
         .collect();
     BPE::builder()
         .vocab_and_merges(vocabulary, merges)
-        .unk_token(EOT.to_string())
+        .unk_token(EOS.to_string())
         .end_of_word_suffix(END_OF_WORD.to_string())
         .build()
         .map_err(|error| error.to_string())
@@ -74,12 +73,9 @@ fn byte_symbols() -> Vec<char> {
 
 /// Splits text into words, and those into the characters that stand for their bytes.
 pub(super) fn splitter() -> Result<Sequence, String> {
-    let words = Split::new(
-        SplitPattern::Regex(WORDS.to_string()),
-        SplitDelimiterBehavior::Removed,
-        true,
-    )
-    .map_err(|error| error.to_string())?;
+    let words =
+        Split::new(SplitPattern::Regex(WORDS.to_string()), SplitDelimiterBehavior::Removed, true)
+            .map_err(|error| error.to_string())?;
     let bytes = ByteLevel::new(false, true, false);
     Ok(Sequence::new(vec![
         PreTokenizerWrapper::Split(words),
@@ -87,19 +83,17 @@ pub(super) fn splitter() -> Result<Sequence, String> {
     ]))
 }
 
-/// Appends the ids of a cleaned text.
-pub(super) fn encode(tokenizer: &ClipTokenizer, text: &str, ids: &mut Vec<u32>) {
+/// The parts of a cleaned text.
+pub(super) fn pieces(text: &str, bos: u32, eos: u32) -> Vec<Piece> {
+    let mut pieces = Vec::new();
     let mut done = 0;
     for (start, end) in spelled(text) {
-        tokenizer.push_text(&text[done..start], ids);
-        ids.push(if text[start..end] == *SPELLED[0] {
-            tokenizer.bos
-        } else {
-            tokenizer.eot
-        });
+        pieces.push(Piece::Text(text[done..start].to_string()));
+        pieces.push(Piece::Id(if text[start..end] == *SPELLED[0] { bos } else { eos }));
         done = end;
     }
-    tokenizer.push_text(&text[done..], ids);
+    pieces.push(Piece::Text(text[done..].to_string()));
+    pieces
 }
 
 /// Where the special tokens are spelled out as words of their own. (After another mark a name is
@@ -109,8 +103,6 @@ fn spelled(text: &str) -> Vec<(usize, usize)> {
     if !text.contains("_of_text>") {
         return Vec::new();
     }
-    let words = PATTERN.get_or_init(|| SysRegex::new(WORDS).expect("the pattern is right"));
-    (words.find_iter(text))
-        .filter(|(start, end)| SPELLED.contains(&&text[*start..*end]))
-        .collect()
+    let words = PATTERN.get_or_init(|| SysRegex::new(WORDS).expect("the pattern is valid"));
+    (words.find_iter(text)).filter(|(start, end)| SPELLED.contains(&&text[*start..*end])).collect()
 }

@@ -9,7 +9,7 @@ use tokenizers::{
     NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
 };
 
-use super::{BOS, ClipTokenizer, EOT, Kind, error};
+use super::{BOS, ClipTokenizer, EOS, Kind, error};
 use crate::ClipError;
 
 /// The token that fills rows: id 0.
@@ -40,24 +40,19 @@ impl ClipTokenizer {
             }
         }
         if order.is_empty() {
-            return Err(error(
-                what,
-                "the vocabulary is empty; give it at least one word",
-            ));
+            return Err(error(what, "the vocabulary is empty; give it at least one word"));
         }
         let vocabulary = [PAD.to_string(), UNKNOWN.to_string()]
             .into_iter()
             .chain(order)
-            .chain([BOS.to_string(), EOT.to_string()])
+            .chain([BOS.to_string(), EOS.to_string()])
             .zip(0..)
             .collect();
-        (WordLevel::builder()
-            .vocab(vocabulary)
-            .unk_token(UNKNOWN.to_string()))
-        .build()
-        .map_err(|reason| reason.to_string())
-        .and_then(|model| Self::new(model, Kind::Words))
-        .map_err(|reason| error(what, reason))
+        (WordLevel::builder().vocab(vocabulary).unk_token(UNKNOWN.to_string()))
+            .build()
+            .map_err(|reason| reason.to_string())
+            .and_then(|model| Self::new(model, Kind::Words))
+            .map_err(|reason| error(what, reason))
     }
 }
 
@@ -77,10 +72,8 @@ fn split(text: &str) -> tokenizers::Result<Vec<String>> {
     normalizer().normalize(&mut text)?;
     let mut pieces = PreTokenizedString::from(text);
     splitter().pre_tokenize(&mut pieces)?;
-    Ok(
-        (pieces.get_splits(OffsetReferential::Normalized, OffsetType::Byte))
-            .into_iter()
-            .map(|(word, _, _)| word.to_string())
-            .collect(),
-    )
+    Ok((pieces.get_splits(OffsetReferential::Normalized, OffsetType::Byte))
+        .into_iter()
+        .map(|(word, _, _)| word.to_string())
+        .collect())
 }
