@@ -1,6 +1,8 @@
 //! Pillow's bicubic resize, bit for bit: a horizontal and a vertical pass, each with weights in
 //! 22-bit fixed point and rounded to whole values, as in Pillow's `Resample.c`.
 
+use std::ops::Range;
+
 use image::RgbImage;
 
 /// Fractional bits of a weight.
@@ -14,43 +16,79 @@ struct Window {
 
 /// Resizes to `width` x `height` and cuts out the square of side `side` at `left`, `top`,
 /// computing only what is kept. The picture has pixels, and the square lies inside.
+///
+/// Widths come first, unless the height shrinks by more than twice as many pixels as the width:
+/// the rule of Pillow 13 (its older releases always begin with widths). The order shows in the
+/// rounding, by one level here and there.
 pub(super) fn resize_crop(
     picture: &RgbImage,
     (width, height): (u32, u32),
     (left, top): (u32, u32),
     side: u32,
 ) -> RgbImage {
-    let columns = windows(picture.width(), width, left, side);
-    let rows = windows(picture.height(), height, top, side);
-    // The input rows that the second pass reads.
-    let first = rows.iter().map(|row| row.first).min().unwrap_or(0);
-    let last = rows.iter().map(|row| row.first + row.weights.len()).max().unwrap_or(0);
+    let mut columns = windows(picture.width(), width, left, side);
+    let mut rows = windows(picture.height(), height, top, side);
+    let (pixels, _) = picture.as_raw().as_chunks::<3>();
+    let stride = picture.width() as usize;
+    let lost = |before: u32, after: u32| i64::from(before) - i64::from(after);
+    let lost_rows = lost(picture.height(), height);
+    let size = side as usize;
+    let out = if lost_rows > 0 && lost_rows > 2 * lost(picture.width(), width) {
+        let used = shift(&mut columns);
+        let low = vertical(pixels, stride, used.clone(), &rows);
+        horizontal(&low, used.len(), 0..size, &columns)
+    } else {
+        let used = shift(&mut rows);
+        let narrow = horizontal(pixels, stride, used, &columns);
+        vertical(&narrow, size, 0..size, &rows)
+    };
+    RgbImage::from_raw(side, side, out.into_flattened()).unwrap_or_default()
+}
 
-    let stride = 3 * picture.width() as usize;
-    let narrow: Vec<[u8; 3]> = (picture.as_raw().chunks_exact(stride))
-        .take(last)
-        .skip(first)
-        .flat_map(|row| {
-            let (pixels, _) = row.as_chunks::<3>();
-            columns.iter().map(|window| blend(&window.weights, &pixels[window.first..]))
-        })
-        .collect();
+/// The input positions that windows read; the windows then count from the first of them.
+fn shift(windows: &mut [Window]) -> Range<usize> {
+    let start = windows.iter().map(|window| window.first).min().unwrap_or(0);
+    let end = windows.iter().map(|window| window.first + window.weights.len()).max().unwrap_or(0);
+    for window in windows {
+        window.first -= start;
+    }
+    start..end
+}
 
-    let side = side as usize;
-    let mut out = Vec::with_capacity(3 * side * side);
-    let mut sums = vec![0; 3 * side];
-    for row in &rows {
-        // Whole rows are added up at a time, which the compiler turns into wide instructions.
-        sums.fill(1 << (BITS - 1));
-        let inputs = narrow[(row.first - first) * side..].chunks_exact(side);
-        for (weight, input) in row.weights.iter().zip(inputs) {
-            for (sum, value) in sums.iter_mut().zip(input.as_flattened()) {
+/// Resizes each of the given lines of a picture `stride` pixels wide to `columns`.
+fn horizontal(
+    pixels: &[[u8; 3]],
+    stride: usize,
+    lines: Range<usize>,
+    columns: &[Window],
+) -> Vec<[u8; 3]> {
+    let line = |at: usize| &pixels[at * stride..(at + 1) * stride];
+    (lines.map(line))
+        .flat_map(|line| columns.iter().map(|window| blend(&window.weights, &line[window.first..])))
+        .collect()
+}
+
+/// Resizes the given columns of a picture `stride` pixels wide to `rows`.
+fn vertical(
+    pixels: &[[u8; 3]],
+    stride: usize,
+    columns: Range<usize>,
+    rows: &[Window],
+) -> Vec<[u8; 3]> {
+    let mut out = Vec::with_capacity(rows.len() * columns.len());
+    let mut sums = vec![[0; 3]; columns.len()];
+    for row in rows {
+        // Whole lines are added up at a time, which the compiler turns into wide instructions.
+        sums.fill([1 << (BITS - 1); 3]);
+        for (weight, line) in row.weights.iter().zip(pixels.chunks_exact(stride).skip(row.first)) {
+            let values = line[columns.clone()].as_flattened();
+            for (sum, value) in sums.as_flattened_mut().iter_mut().zip(values) {
                 *sum += i32::from(*value) * weight;
             }
         }
-        out.extend(sums.iter().map(|sum| round(*sum)));
+        out.extend(sums.iter().map(|sums| sums.map(round)));
     }
-    RgbImage::from_raw(side as u32, side as u32, out).unwrap_or_default()
+    out
 }
 
 /// The weighted sum of pixels. No overflow: the weights of a window are at most 1.3 in sum of
@@ -144,6 +182,7 @@ mod tests {
             });
             let whole = resize_crop(&picture, (to, to), (0, 0), to);
             let part = resize_crop(&picture, (to, to), (left, top), side);
+            prop_assert_eq!(part.dimensions(), (side, side));
             for (x, y, pixel) in part.enumerate_pixels() {
                 prop_assert_eq!(pixel, whole.get_pixel(left + x, top + y));
             }
