@@ -79,7 +79,7 @@ impl ClipPipeline {
     pub fn load(dir: &Path, device: &Device) -> Result<Self, ClipError> {
         let config = read_config(&dir.join("config.json"))?;
         let mut model = config.init(device)?;
-        load_weights(&mut model, &dir.join("model.safetensors"))?;
+        model.load_weights(&dir.join("model.safetensors"))?;
         let tokenizer = ClipTokenizer::from_file(&dir.join("tokenizer.json"))?;
         let preprocess = PreprocessConfig::from_file(&dir.join("preprocessor_config.json"))?;
         Self::new(config, model, tokenizer, preprocess)
@@ -181,8 +181,18 @@ fn hugging_face_config(config: &ClipConfig) -> Value {
     value
 }
 
-/// Loads tensors by Hugging Face's names; nothing may be missing or left over.
-pub(crate) fn load_weights(model: &mut Clip, path: &Path) -> Result<(), ClipError> {
+impl Clip {
+    /// Reads a safetensors file with Hugging Face's names into this model, as float32. Nothing
+    /// may be missing, left over or of another shape.
+    ///
+    /// # Errors
+    /// [`ClipError::Io`] and [`ClipError::Weights`], the latter naming the tensor.
+    pub fn load_weights(&mut self, path: &Path) -> Result<(), ClipError> {
+        load_weights(self, path)
+    }
+}
+
+fn load_weights(model: &mut Clip, path: &Path) -> Result<(), ClipError> {
     if !path.is_file() {
         let source = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(ClipError::read(path, source));

@@ -5,6 +5,13 @@
 
 mod config;
 mod error;
+//! CLIP on Burn: image and text encoders, tokenizer, image preprocessing and contrastive loss.
+//!
+//! [`ClipPipeline`] holds all of it and is what most programs want; its folder has the layout of
+//! Hugging Face's CLIP models, which `transformers` can load.
+
+mod config;
+mod error;
 mod folder;
 mod loss;
 mod model;
@@ -19,7 +26,7 @@ pub use error::ClipError;
 pub use folder::ClipPipeline;
 pub use loss::{MAX_LOGIT_SCALE, contrastive_loss};
 pub use model::{Clip, ImageFeatures, normalize};
-pub use preprocess::{PreprocessConfig, load_image};
+pub use preprocess::{Fit, PreprocessConfig, decode_image, load_image};
 pub use text::TextTower;
 pub use tokenizer::ClipTokenizer;
 pub use transformer::Transformer;

@@ -139,13 +139,6 @@ impl Clip {
     pub fn context_length(&self) -> usize {
         self.context_length
     }
-
-    /// Freezes the image tower and its projection, as grammar fine-tuning does.
-    pub fn freeze_image_tower(mut self) -> Self {
-        self.vision_model = self.vision_model.freeze();
-        self.visual_projection = self.visual_projection.freeze();
-        self
-    }
 }
 
 /// Scales every row to length 1.

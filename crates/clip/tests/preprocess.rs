@@ -1,0 +1,185 @@
+//! Preprocessing against Pillow and torchvision (`fixtures/preprocess.py`), and bad image files.
+
+use std::fs;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use finecap_clip::{ClipError, Fit, PreprocessConfig, decode_image, load_image};
+use image::{ImageFormat, Rgb, RgbImage};
+use proptest::prelude::*;
+use safetensors::SafeTensors;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/preprocess")
+}
+
+fn load(name: &str) -> RgbImage {
+    load_image(&folder().join(name)).unwrap()
+}
+
+/// The fixtures made from a picture: file, picture, "crop" or "squash", size.
+fn fixtures() -> Vec<(String, String, String, u32)> {
+    let names = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut fixtures: Vec<_> = names
+        .filter_map(|file| {
+            let file = file.into_string().unwrap();
+            let (name, rest) = file.strip_suffix(".png")?.split_once('.')?;
+            let (kind, size) = rest.split_once('-')?;
+            let (name, kind, size) = (format!("{name}.png"), kind.to_string(), size.parse().ok()?);
+            Some((file, name, kind, size))
+        })
+        .collect();
+    fixtures.sort();
+    fixtures
+}
+
+#[test]
+fn every_pixel_is_pillows() {
+    let fixtures = fixtures();
+    assert!(fixtures.len() >= 25, "{} fixtures", fixtures.len());
+    for (file, name, kind, size) in fixtures {
+        let fit = match kind.as_str() {
+            "crop" => Fit::CentreCrop,
+            "squash" => Fit::Squash,
+            other => panic!("unknown fixture {other}"),
+        };
+        let config = PreprocessConfig { fit, ..PreprocessConfig::openai(size) };
+        let (got, expected) = (config.resize(&load(&name)).unwrap(), load(&file));
+        assert_eq!(got.dimensions(), expected.dimensions(), "{file}");
+        let pairs = got.as_raw().iter().zip(expected.as_raw());
+        let worst = pairs.map(|(a, b)| a.abs_diff(*b)).max();
+        assert_eq!(worst, Some(0), "{file}");
+    }
+}
+
+#[test]
+fn normalised_values_are_torchvisions() {
+    let bytes = fs::read(folder().join("pixels.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let expected = tensors.tensor("landscape").unwrap();
+    assert_eq!(expected.shape(), [3, 32, 32]);
+    let expected = expected.data().chunks_exact(4);
+    let expected: Vec<f32> = expected.map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    let got = PreprocessConfig::openai(32).pixels(&load("landscape.png")).unwrap();
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn pictures_stack_into_one_tensor() {
+    let config = PreprocessConfig::openai(16);
+    let pictures = [load("landscape.png"), load("tall.png")];
+    let batch = config.batch(&pictures, &burn::tensor::Device::flex()).unwrap();
+    assert_eq!(batch.dims(), [2, 3, 16, 16]);
+    let values = batch.into_data().to_vec::<f32>().unwrap();
+    let each: Vec<f32> = pictures.iter().flat_map(|p| config.pixels(p).unwrap()).collect();
+    assert_eq!(values, each);
+}
+
+#[test]
+fn jpegs_are_nearly_pillows() {
+    for name in ["baseline.jpg", "progressive.jpg"] {
+        let (got, expected) = (load(name), load(&format!("{name}.png")));
+        assert_eq!(got.dimensions(), expected.dimensions());
+        let differences = got.as_raw().iter().zip(expected.as_raw()).map(|(a, b)| a.abs_diff(*b));
+        let mean = differences.clone().map(f64::from).sum::<f64>() / got.len() as f64;
+        // The decoders differ in rounding, and in how they enlarge halved colour planes.
+        println!("{name}: largest {:?}, mean {mean:.3}", differences.max());
+        assert!(mean < 1.0, "{name}: {mean}");
+    }
+}
+
+/// The error of a file with these bytes, which must name the file.
+fn error_of(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("picture.png");
+    fs::write(&path, bytes).unwrap();
+    let error = load_image(&path).unwrap_err();
+    assert!(matches!(error, ClipError::Image { .. }));
+    let error = error.to_string();
+    assert!(error.contains("picture.png"), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+    error
+}
+
+/// A PNG of one pixel whose header claims another size.
+fn claiming(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let dot = RgbImage::from_pixel(1, 1, Rgb([1, 2, 3]));
+    dot.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
+    bytes[16..20].copy_from_slice(&width.to_be_bytes());
+    bytes[20..24].copy_from_slice(&height.to_be_bytes());
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+    bytes
+}
+
+#[test]
+fn unusable_files_are_named_with_a_reason() {
+    let missing = load_image(Path::new("no/such/picture.png")).unwrap_err().to_string();
+    assert!(missing.contains("no/such/picture.png"), "{missing}");
+    let folder = tempfile::tempdir().unwrap();
+    let directory = load_image(folder.path()).unwrap_err().to_string();
+    assert!(directory.contains("not a file"), "{directory}");
+
+    let png = fs::read(self::folder().join("landscape.png")).unwrap();
+    let jpeg = fs::read(self::folder().join("baseline.jpg")).unwrap();
+    for (bytes, reason) in [
+        (&b""[..], "empty"),
+        (b"GIF89a not a picture", "neither a PNG nor a JPEG"),
+        (b"hello", "neither a PNG nor a JPEG"),
+        (&png[..png.len() / 2], "damaged or cut short"),
+        (&jpeg[..jpeg.len() / 2], "cut short"),
+        (&claiming(0, 1), "damaged"),
+        (&claiming(1, 0), "damaged"),
+        (&claiming(16_385, 1), "larger than 16384 pixels"),
+        (&claiming(100_000, 100_000), "larger than 16384 pixels"),
+        (&claiming(16_384, 16_384), "512 MiB"),
+        (&claiming(2, 2), "damaged or cut short"),
+    ] {
+        let error = error_of(bytes);
+        assert!(error.contains(reason), "{reason}: {error}");
+    }
+}
+
+#[test]
+fn content_decides_not_the_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("really-a-jpeg.png");
+    fs::copy(self::folder().join("baseline.jpg"), &path).unwrap();
+    assert_eq!(load_image(&path).unwrap(), load("baseline.jpg"));
+}
+
+#[test]
+fn a_file_cut_anywhere_is_an_error_or_the_whole_picture() {
+    for name in ["palette.png", "rgba.png", "baseline.jpg", "progressive.jpg"] {
+        let bytes = fs::read(folder().join(name)).unwrap();
+        let whole = decode_image(&bytes, name).unwrap();
+        for length in 0..bytes.len() {
+            if let Ok(picture) = decode_image(&bytes[..length], name) {
+                assert_eq!(picture, whole, "{name} cut to {length} of {} bytes", bytes.len());
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn damaged_files_never_panic(
+        name in prop::sample::select(vec![
+            "palette.png", "grey-alpha.png", "bits.png", "baseline.jpg", "progressive.jpg",
+        ]),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        let mut bytes = fs::read(folder().join(name)).unwrap();
+        for (at, value) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok(picture) = decode_image(&bytes, name) {
+            let pixels = PreprocessConfig::openai(8).pixels(&picture);
+            prop_assert!(pixels.is_ok_and(|pixels| pixels.len() == 3 * 64));
+        }
+    }
+}
