@@ -5,13 +5,6 @@
 
 mod config;
 mod error;
-//! CLIP on Burn: image and text encoders, tokenizer, image preprocessing and contrastive loss.
-//!
-//! [`ClipPipeline`] holds all of it and is what most programs want; its folder has the layout of
-//! Hugging Face's CLIP models, which `transformers` can load.
-
-mod config;
-mod error;
 mod folder;
 mod loss;
 mod model;

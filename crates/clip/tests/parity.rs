@@ -75,8 +75,8 @@ fn embeddings_agree_with_transformers() {
             assert_close(text.clone(), expected.floats("text_embeds_raw"), "text projection");
             let text = normalize(text);
             assert_close(text.clone(), expected.floats("text_embeds"), "text embedding");
-            let logits = image.clone().matmul(text.transpose())
-                * model.logit_scale().exp().reshape([1, 1]);
+            let logits =
+                image.clone().matmul(text.transpose()) * model.logit_scale().exp().reshape([1, 1]);
             let difference: f32 =
                 (logits - expected.floats("logits_per_image")).abs().max().into_scalar();
             // Logits are cosines times a scale of about 14.
@@ -172,8 +172,7 @@ fn a_folder_for_transformers() {
     let pipeline = pipeline();
     pipeline.save(&dir).unwrap();
     let device = Device::flex();
-    let pixels =
-        Tensor::<4>::random([2, 3, 48, 48], burn::tensor::Distribution::Default, &device);
+    let pixels = Tensor::<4>::random([2, 3, 48, 48], burn::tensor::Distribution::Default, &device);
     let texts = ["a red star above a blue ring", "a ring"];
     let ids = pipeline.tokenizer.encode_batch(&texts, 32).unwrap();
     let width = ids.iter().map(Vec::len).max().unwrap();
@@ -186,9 +185,8 @@ fn a_folder_for_transformers() {
         .collect();
     let image = normalize(pipeline.model.encode_image(pixels.clone()).embedding);
     let text = normalize(pipeline.model.encode_tokens(&ids, &device).unwrap());
-    let bytes = |data: TensorData| -> Vec<u8> {
-        data.iter::<f32>().flat_map(f32::to_le_bytes).collect()
-    };
+    let bytes =
+        |data: TensorData| -> Vec<u8> { data.iter::<f32>().flat_map(f32::to_le_bytes).collect() };
     let id_bytes: Vec<u8> = padded.iter().flat_map(|id| id.to_le_bytes()).collect();
     let (pixel_bytes, image_bytes, text_bytes) =
         (bytes(pixels.into_data()), bytes(image.into_data()), bytes(text.into_data()));
