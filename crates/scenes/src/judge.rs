@@ -381,7 +381,8 @@ mod tests {
                 ));
             }
             if let [relation] = scene.relations()[..] {
-                wrong.push(caption.replace(relation.word(), relation.inverse().word()));
+                let others = Relation::ALL.iter().filter(|other| **other != relation);
+                wrong.extend(others.map(|other| caption.replace(relation.word(), other.word())));
             }
             let claims = judge(&caption, scene).claims.len();
             for caption in wrong {
