@@ -1,5 +1,7 @@
 //! The exact judge: is a caption a sentence, and which of its claims are true?
 //!
+//! Captions are words in lower case with spaces between them, as models write them.
+//!
 //! ```text
 //! sentence   = [opener] noun {join noun} ["on" "a" ground]     at most three nouns
 //! opener     = "there is" | "this is" | "a picture of"
@@ -276,6 +278,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dataset::{ScenesConfig, generate};
     use crate::scene::{Background, Object};
 
     /// A large white star above a small red ring, on a striped pink background.
@@ -343,6 +346,51 @@ mod tests {
             "on a pink background",
         ] {
             assert!(!is_grammatical(caption), "{caption}");
+        }
+    }
+
+    /// The first word that is another one.
+    fn other(mut words: impl Iterator<Item = &'static str>, word: &'static str) -> &'static str {
+        words.find(|other| *other != word).unwrap()
+    }
+
+    #[test]
+    fn one_wrong_detail_makes_one_wrong_claim() {
+        let config = ScenesConfig { train: 300, val: 0, test: 0, ..ScenesConfig::default() };
+        for record in generate(&config).unwrap() {
+            let scene = &record.scene;
+            let caption = scene.description();
+            let mut wrong = vec![
+                caption.replace(
+                    scene.background.ground.word(),
+                    other(Ground::ALL.iter().map(|v| v.word()), scene.background.ground.word()),
+                ),
+                caption.replace(
+                    scene.background.texture.word(),
+                    other(Texture::ALL.iter().map(|v| v.word()), scene.background.texture.word()),
+                ),
+            ];
+            if let [object] = scene.objects[..] {
+                wrong.push(caption.replace(
+                    object.colour.word(),
+                    other(Colour::ALL.iter().map(|v| v.word()), object.colour.word()),
+                ));
+                wrong.push(caption.replace(
+                    object.size.word(),
+                    other(Size::ALL.iter().map(|v| v.word()), object.size.word()),
+                ));
+            }
+            if let [relation] = scene.relations()[..] {
+                let others = Relation::ALL.iter().filter(|other| **other != relation);
+                wrong.extend(others.map(|other| caption.replace(relation.word(), other.word())));
+            }
+            let claims = judge(&caption, scene).claims.len();
+            for caption in wrong {
+                let verdict = judge(&caption, scene);
+                assert!(verdict.grammatical, "{caption}");
+                assert_eq!(verdict.claims.len(), claims, "{caption}");
+                assert_eq!(verdict.true_claims(), claims - 1, "{caption} {scene:?}");
+            }
         }
     }
 
