@@ -70,7 +70,7 @@ fn pictures_stack_into_one_tensor() {
     let pictures = [load("landscape.png"), load("tall.png")];
     let batch = config.batch(&pictures, &burn::tensor::Device::flex()).unwrap();
     assert_eq!(batch.dims(), [2, 3, 16, 16]);
-    let values = batch.into_data().to_vec::<f32>().unwrap();
+    let values = batch.into_data().try_to_vec::<f32>().unwrap();
     let each: Vec<f32> = pictures.iter().flat_map(|p| config.pixels(p).unwrap()).collect();
     assert_eq!(values, each);
 }
@@ -164,7 +164,23 @@ fn a_file_cut_anywhere_is_an_error_or_the_whole_picture() {
 }
 
 proptest! {
+    #[test]
+    fn a_plain_picture_of_any_shape_becomes_a_plain_square(
+        (width, height) in (1u32..90, 1u32..90),
+        size in 1u32..40,
+        fit in prop::sample::select(vec![Fit::CentreCrop, Fit::Squash]),
+    ) {
+        let picture = RgbImage::from_pixel(width, height, Rgb([9, 120, 250]));
+        let config = PreprocessConfig { fit, ..PreprocessConfig::openai(size) };
+        let square = config.resize(&picture).unwrap();
+        prop_assert_eq!(square.dimensions(), (size, size));
+        prop_assert!(square.pixels().all(|pixel| pixel.0 == [9, 120, 250]));
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
+
     #[test]
     fn damaged_files_never_panic(
         name in prop::sample::select(vec![
