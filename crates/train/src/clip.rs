@@ -161,7 +161,7 @@ fn fresh(
         projection_dim: settings.embed_dim,
         text_config: TextConfig {
             hidden_size: settings.width,
-            intermediate_size: settings.width * 4,
+            intermediate_size: settings.width * 2,
             num_hidden_layers: settings.layers,
             num_attention_heads: settings.heads,
             max_position_embeddings: settings.context_length,
@@ -169,7 +169,7 @@ fn fresh(
         },
         vision_config: VisionConfig {
             hidden_size: settings.width,
-            intermediate_size: settings.width * 4,
+            intermediate_size: settings.width * 2,
             num_hidden_layers: settings.layers,
             num_attention_heads: settings.heads,
             image_size: settings.image_size,

@@ -74,7 +74,7 @@ pub struct ClipSettings {
     pub image_size: usize,
     /// Side of a patch in pixels.
     pub patch_size: usize,
-    /// Width of both towers.
+    /// Width of both towers; their MLPs are twice as wide.
     pub width: usize,
     /// Blocks of each tower.
     pub layers: usize,
