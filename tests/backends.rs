@@ -1,0 +1,180 @@
+//! The same small piece of work on every compiled device, compared with flex.
+#![recursion_limit = "256"]
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Tensor, TensorData};
+use finecap::captioner::{
+    Captioner, CaptionerConfig, Decoding, Draws, Norm, Teacher, Vocab, token_log_probs,
+};
+use finecap::clip::{ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig};
+use finecap::device::{Backend, DeviceChoice};
+use finecap::reward::{Baseline, Candidate, ClipScore, ClipScoreConfig, Reward};
+use finecap::train::clip_global_norm;
+use image::{Rgb, RgbImage};
+
+const MAX_LEN: usize = 5;
+const SAMPLES: usize = 2;
+
+/// What the work comes to.
+#[derive(Debug)]
+struct Outcome {
+    /// Words that were decoded: equal, but for near-ties that none of these is.
+    captions: Vec<Vec<u32>>,
+    /// Named numbers, compared with a tolerance.
+    numbers: Vec<(&'static str, Vec<f32>)>,
+}
+
+#[test]
+fn every_compiled_device_agrees_with_flex() {
+    let folder = tempfile::tempdir().unwrap();
+    write_models(folder.path());
+    let expected = work(folder.path(), &Device::flex());
+    assert!(expected.captions.iter().any(|caption| !caption.is_empty()));
+    let mut compared = Vec::new();
+    for backend in Backend::ALL.into_iter().filter(|backend| backend.is_compiled()) {
+        let device = DeviceChoice::Backend(backend, None).resolve().unwrap();
+        let found = work(folder.path(), &device);
+        assert_eq!(found.captions, expected.captions, "captions on {}", backend.name());
+        for ((name, ours), (_, theirs)) in found.numbers.iter().zip(&expected.numbers) {
+            assert_eq!(ours.len(), theirs.len(), "{name} on {}", backend.name());
+            let differences = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs());
+            let largest = differences.fold(0.0, f32::max);
+            println!("{:8} {name:20} differs by {largest:.1e}", backend.name());
+            assert!(largest < 2e-4, "{name} on {} differs by {largest}", backend.name());
+        }
+        compared.push(backend.name());
+    }
+    println!("compared: {}", compared.join(", "));
+}
+
+/// Saves a CLIP and a captioner, so that every device starts from the same weights.
+fn write_models(dir: &std::path::Path) {
+    let device = Device::flex();
+    let words = ["a", "red", "blue", "star", "ring", "above"];
+    let tokenizer = ClipTokenizer::from_words(words).unwrap();
+    let mut config =
+        ClipConfig::tiny(tokenizer.vocab_size(), tokenizer.bos_id(), tokenizer.eos_id());
+    config.projection_dim = 8;
+    config.text_config.max_position_embeddings = 10;
+    config.vision_config.image_size = 16;
+    for (width, mlp, layers, heads) in [
+        (
+            &mut config.text_config.hidden_size,
+            &mut config.text_config.intermediate_size,
+            &mut config.text_config.num_hidden_layers,
+            &mut config.text_config.num_attention_heads,
+        ),
+        (
+            &mut config.vision_config.hidden_size,
+            &mut config.vision_config.intermediate_size,
+            &mut config.vision_config.num_hidden_layers,
+            &mut config.vision_config.num_attention_heads,
+        ),
+    ] {
+        (*width, *mlp, *layers, *heads) = (16, 16, 1, 2);
+    }
+    device.seed(5);
+    let model = config.init(&device).unwrap();
+    let preprocess = PreprocessConfig::openai(16);
+    let pipeline = ClipPipeline::new(config, model, tokenizer, preprocess).unwrap();
+    pipeline.save(&dir.join("clip")).unwrap();
+
+    let vocab = Vocab::build([words], 0, 16);
+    let config = CaptionerConfig {
+        feature_dim: 16,
+        vocab_size: vocab.len(),
+        d_model: 16,
+        d_ff: 16,
+        n_heads: 2,
+        n_encoder_layers: 1,
+        n_decoder_layers: 1,
+        dropout: 0.0,
+        feature_dropout: 0.0,
+        max_len: MAX_LEN,
+        norm: Norm::Reference,
+    };
+    config.init(&device).unwrap().save(&dir.join("captioner"), &vocab).unwrap();
+}
+
+/// Encode, decode, score, one MLE step, one SCST step.
+fn work(dir: &std::path::Path, device: &Device) -> Outcome {
+    let pipeline = ClipPipeline::load(&dir.join("clip"), device).unwrap();
+    let autodiff = device.clone().autodiff();
+    let (captioner, vocab) = Captioner::load(&dir.join("captioner"), &autodiff).unwrap();
+
+    let images: Vec<RgbImage> = (0..2u8)
+        .map(|i| RgbImage::from_fn(20, 16, |x, y| Rgb([x as u8 * 12, y as u8 * 15, i * 200])))
+        .collect();
+    let features = pipeline.embed_images(&images, device).unwrap();
+    let texts = pipeline.embed_texts(&["a red star", "a blue ring above a star"], device).unwrap();
+
+    let decoding = Decoding { greedy: true, ..Decoding::samples(SAMPLES, MAX_LEN) };
+    let draws = Draws { seed: 1, step: 1, images: &[0, 1] };
+    let decoded = captioner.valid().decode(features.grid.clone(), &decoding, &draws).unwrap();
+    let all: Vec<_> =
+        decoded.iter().flat_map(|image| image.greedy.iter().chain(&image.samples)).collect();
+    let captions: Vec<Vec<u32>> = all.iter().map(|caption| caption.ids.clone()).collect();
+    let log_probs = all.iter().flat_map(|caption| caption.log_probs.clone()).collect();
+
+    let written: Vec<String> = captions.iter().map(|ids| vocab.decode(ids)).collect();
+    let candidates: Vec<Candidate> = written
+        .iter()
+        .enumerate()
+        .map(|(row, text)| Candidate::new(row / (SAMPLES + 1), text))
+        .collect();
+    let config = ClipScoreConfig::default();
+    let mut reward = ClipScore::new(config, pipeline.clone(), features.embedding.clone());
+    let rewards = reward.score(&candidates).unwrap();
+
+    let step = |captions: &[Vec<u32>], weights: &[f32]| {
+        let teacher = Teacher::new(captions, MAX_LEN, &autodiff);
+        let grid = Tensor::from_inner(features.grid.clone());
+        let memory = captioner.encode(grid);
+        let logits = captioner.logits(&memory, teacher.inputs.clone());
+        let log_probs = token_log_probs(logits, teacher.targets.clone());
+        let weights = TensorData::new(weights.to_vec(), [captions.len(), 1]);
+        let weights = Tensor::<2>::from_data(weights, &autodiff);
+        let loss = -(log_probs * weights * teacher.mask.clone()).sum() / teacher.mask.sum();
+        let value = loss.clone().into_scalar::<f32>();
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &captioner);
+        let norm = clip_global_norm(&captioner, &mut gradients, 0.1) as f32;
+        // A large epsilon: Adam turns rounding in a tiny gradient into a whole step otherwise.
+        let mut optimizer = AdamConfig::new().with_epsilon(1e-2).init();
+        let updated = optimizer.step(1e-2, captioner.clone(), gradients);
+        let mut weights = Weights(vec![value, norm]);
+        updated.valid().visit(&mut weights);
+        weights.0
+    };
+    let references = vec![vec![1, 2, 4], vec![1, 4], vec![1, 3, 5, 6, 1], vec![1, 5]];
+    let mle = step(&references, &[1.0; 4]);
+    let is_sample = |row: usize| row % (SAMPLES + 1) > 0;
+    let rows = 0..captions.len();
+    let (samples, greedy): (Vec<usize>, Vec<usize>) = rows.partition(|&row| is_sample(row));
+    let pick = |rows: &[usize]| rows.iter().map(|&row| rewards[row]).collect::<Vec<f32>>();
+    let advantages = Baseline::Greedy.advantages(&pick(&samples), &pick(&greedy), SAMPLES).unwrap();
+    let samples: Vec<Vec<u32>> = samples.iter().map(|&row| captions[row].clone()).collect();
+    let scst = step(&samples, &advantages);
+
+    let floats = |tensor: TensorData| tensor.iter::<f32>().collect::<Vec<f32>>();
+    Outcome {
+        captions,
+        numbers: vec![
+            ("image embeddings", floats(features.embedding.into_data())),
+            ("image grid", floats(features.grid.into_data())),
+            ("text embeddings", floats(texts.into_data())),
+            ("log-probabilities", log_probs),
+            ("rewards", rewards),
+            ("MLE step", mle),
+            ("SCST step", scst),
+        ],
+    }
+}
+
+struct Weights(Vec<f32>);
+
+impl ModuleVisitor for Weights {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.extend(param.val().into_data().iter::<f32>());
+    }
+}
