@@ -148,7 +148,7 @@ fn work(dir: &std::path::Path, device: &Device) -> Outcome {
     };
     let references = vec![vec![1, 2, 4], vec![1, 4], vec![1, 3, 5, 6, 1], vec![1, 5]];
     let mle = step(&references, &[1.0; 4]);
-    let is_sample = |row: usize| row % (SAMPLES + 1) > 0;
+    let is_sample = |row: usize| !row.is_multiple_of(SAMPLES + 1);
     let rows = 0..captions.len();
     let (samples, greedy): (Vec<usize>, Vec<usize>) = rows.partition(|&row| is_sample(row));
     let pick = |rows: &[usize]| rows.iter().map(|&row| rewards[row]).collect::<Vec<f32>>();
