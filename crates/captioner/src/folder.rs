@@ -46,6 +46,10 @@ impl Captioner {
         let path = dir.join(WEIGHTS);
         let mut store = SafetensorsStore::from_file(&path)
             .with_to_adapter(BurnToPyTorchAdapter)
+            // Several entries would be written in a random order, and equal models as different
+            // files.
+            .clear_metadata()
+            .metadata("format", "pt")
             .overwrite(true);
         self.save_into(&mut store).map_err(|error| CaptionerError::Io {
             action: "write",
