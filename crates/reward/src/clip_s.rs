@@ -1,15 +1,10 @@
 //! CLIP-S, the image-text similarity of Hessel et al. (2021).
 
-use std::collections::HashMap;
-
 use burn::tensor::{Device, Tensor};
 use finecap_clip::ClipPipeline;
 
 use crate::reward::check_images;
 use crate::{Candidate, Reward, RewardError};
-
-/// Captions whose embedding is remembered: at `E = 512` they take 128 MiB.
-const REMEMBERED: usize = 65_536;
 
 /// Constants of the score; the defaults are the published ones.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,15 +23,15 @@ impl Default for ClipScoreConfig {
 
 /// `w · max(cos(image, text), 0)` from frozen CLIP encoders.
 ///
-/// Pictures are given as embeddings, encoded once by the caller. A caption is encoded once too,
-/// however often and for however many pictures it comes back.
+/// Pictures are given as embeddings, encoded once by the caller. A caption that occurs several times
+/// in a batch is encoded once. Nothing is remembered from batch to batch: the last bits of an
+/// embedding depend on what it is encoded with, and a resumed run must see the same ones.
 pub struct ClipScore {
     config: ClipScoreConfig,
     pipeline: ClipPipeline,
     device: Device,
     /// Unit-length rows.
     images: Vec<Vec<f32>>,
-    texts: HashMap<String, Vec<f32>>,
 }
 
 impl ClipScore {
@@ -49,35 +44,7 @@ impl ClipScore {
             let norm = row.iter().map(|x| x * x).sum::<f32>().sqrt();
             row.iter_mut().for_each(|x| *x /= norm);
         }
-        Self { config, pipeline, device, images, texts: HashMap::new() }
-    }
-
-    /// Unit-length embeddings of captions, prompt added, for every caption not yet remembered.
-    fn remember(&mut self, candidates: &[Candidate]) -> Result<(), RewardError> {
-        let mut new: Vec<&str> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        for candidate in candidates {
-            if !self.texts.contains_key(candidate.text) && seen.insert(candidate.text) {
-                new.push(candidate.text);
-            }
-        }
-        if self.texts.len() + new.len() > REMEMBERED {
-            // A batch may need captions from before: start over with all of it.
-            self.texts.clear();
-            new = candidates.iter().map(|c| c.text).collect();
-            new.sort_unstable();
-            new.dedup();
-        }
-        if new.is_empty() {
-            return Ok(());
-        }
-        let prompted: Vec<String> = match self.config.prompt.as_str() {
-            "" => new.iter().map(|text| text.to_string()).collect(),
-            prompt => new.iter().map(|text| format!("{prompt} {text}")).collect(),
-        };
-        let embeddings = rows(self.pipeline.embed_texts(&prompted, &self.device)?);
-        self.texts.extend(new.into_iter().map(str::to_string).zip(embeddings));
-        Ok(())
+        Self { config, pipeline, device, images }
     }
 }
 
@@ -88,11 +55,18 @@ impl Reward for ClipScore {
 
     fn score(&mut self, candidates: &[Candidate]) -> Result<Vec<f32>, RewardError> {
         check_images(self.name(), candidates, self.images.len())?;
-        self.remember(candidates)?;
-        let score = |candidate: &Candidate| {
-            let text = &self.texts[candidate.text];
-            let cosine: f32 =
-                self.images[candidate.image].iter().zip(text).map(|(a, b)| a * b).sum();
+        let prompt = self.config.prompt.as_str();
+        let texts: Vec<String> = candidates
+            .iter()
+            .map(|candidate| match prompt {
+                "" => candidate.text.to_string(),
+                prompt => format!("{prompt} {}", candidate.text),
+            })
+            .collect();
+        let texts = rows(self.pipeline.embed_texts(&texts, &self.device)?);
+        let score = |(candidate, text): (&Candidate, &Vec<f32>)| {
+            let image = &self.images[candidate.image];
+            let cosine: f32 = image.iter().zip(text).map(|(a, b)| a * b).sum();
             // `f32::max` would turn a NaN into 0 and hide broken weights.
             if cosine.is_finite() {
                 Ok(self.config.weight * cosine.max(0.0))
@@ -103,7 +77,7 @@ impl Reward for ClipScore {
                 })
             }
         };
-        candidates.iter().map(score).collect()
+        candidates.iter().zip(&texts).map(score).collect()
     }
 }
 
@@ -112,4 +86,56 @@ fn rows(matrix: Tensor<2>) -> Vec<Vec<f32>> {
     let [_, width] = matrix.dims();
     let values: Vec<f32> = matrix.into_data().iter::<f32>().collect();
     values.chunks(width.max(1)).map(<[f32]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use finecap_clip::{ClipConfig, ClipTokenizer, PreprocessConfig, normalize};
+
+    use super::*;
+
+    fn pipeline(device: &Device) -> ClipPipeline {
+        let words = ["a", "photo", "depicts", "red", "star", "ring"];
+        let tokenizer = ClipTokenizer::from_words(words).unwrap();
+        let config =
+            ClipConfig::tiny(tokenizer.vocab_size(), tokenizer.bos_id(), tokenizer.eos_id());
+        device.seed(1);
+        let model = config.init(device).unwrap();
+        ClipPipeline::new(config, model, tokenizer, PreprocessConfig::openai(48)).unwrap()
+    }
+
+    #[test]
+    fn the_score_is_the_scaled_cosine_and_never_negative() {
+        let device = Device::flex();
+        let pipeline = pipeline(&device);
+        let text = pipeline.embed_texts(&["A photo depicts a red star"], &device).unwrap();
+        // One picture that looks like the caption, one that looks like its opposite, and neither
+        // of length 1.
+        let images = Tensor::cat(vec![text.clone() * 3.0, text * -0.5], 0);
+        let mut score = ClipScore::new(ClipScoreConfig::default(), pipeline, images);
+        let candidates = [
+            Candidate::new(0, "a red star"),
+            Candidate::new(1, "a red star"),
+            Candidate::new(0, "a ring"),
+            Candidate::new(0, "a red star"),
+        ];
+        let scores = score.score(&candidates).unwrap();
+        assert!((scores[0] - 2.5).abs() < 1e-5, "{scores:?}");
+        assert_eq!(scores[1], 0.0);
+        assert!(scores[2] < scores[0]);
+        assert_eq!(scores[3], scores[0]);
+        let unknown = score.score(&[Candidate::new(2, "a ring")]).unwrap_err().to_string();
+        assert!(unknown.contains("image 2") && unknown.contains("clip_s"), "{unknown}");
+    }
+
+    #[test]
+    fn prompt_and_weight_are_options() {
+        let device = Device::flex();
+        let pipeline = pipeline(&device);
+        let image = pipeline.embed_texts(&["a ring"], &device).unwrap();
+        let config = ClipScoreConfig { prompt: String::new(), weight: 1.0 };
+        let mut score = ClipScore::new(config, pipeline, normalize(image));
+        let scores = score.score(&[Candidate::new(0, "a ring")]).unwrap();
+        assert!((scores[0] - 1.0).abs() < 1e-5, "{scores:?}");
+    }
 }
