@@ -1,7 +1,7 @@
 //! Captions scored per second by CLIP-S, and SCST steps per second.
 //!
-//! `FINECAP_DEVICE` chooses the device, as for the command. Every iteration scores captions that
-//! the reward has not seen, since it remembers those that it has.
+//! `FINECAP_DEVICE` chooses the device, as for the command. Every iteration scores captions of its
+//! own.
 #![recursion_limit = "256"]
 
 use std::cell::Cell;
