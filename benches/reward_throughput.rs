@@ -12,7 +12,9 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use finecap::clip::{ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig};
 use finecap::reward::{Candidate, ClipScore, ClipScoreConfig, Reward};
 use finecap::scenes::{ScenesConfig, generate};
-use finecap::train::{Config, Dataset, FeatureStore, train_clip, train_mle, train_scst};
+use finecap::train::{
+    Config, Dataset, FeatureStore, RewardModels, train_clip, train_mle, train_scst,
+};
 
 /// Words of successive captions: the lengths of COCO's captions, whose mean is 10.5.
 const LENGTHS: [usize; 12] = [8, 9, 9, 9, 10, 10, 10, 11, 11, 12, 13, 14];
@@ -106,8 +108,8 @@ fn scst(criterion: &mut Criterion) {
         bench.iter_batched(
             fresh,
             |run| {
-                let start = start.clone();
-                train_scst(&run, &config, &dataset, &features, &pipeline, start, &device, false)
+                let (start, models) = (start.clone(), RewardModels::new(&pipeline));
+                train_scst(&run, &config, &dataset, &features, models, start, &device, false)
                     .unwrap()
             },
             BatchSize::PerIteration,

@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         vec!["a plane in a cloudy sky", "an airplane flies through clouds"],
     ];
     // Any number of rewards add up; `ClipScore` is another, see the example `embed`.
-    let cider = Term { weight: 1.0, reward: Box::new(CiderReward::new(&references)?) };
+    let cider = Term::new(1.0, CiderReward::new(&references)?);
     let mut reward = WeightedSum::new(vec![cider])?;
 
     let samples = ["a dog runs on the beach", "a dog", "a cat runs on the beach"];

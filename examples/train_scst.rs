@@ -14,12 +14,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use finecap::captioner::{Captioner, Vocab};
-use finecap::scenes::{SceneRecord, ScenesConfig, generate, judge};
+use finecap::scenes::{ScenesConfig, generate};
 use finecap::train::{
-    Captioned, Config, Dataset, Evaluation, FeatureStore, Split, evaluate, greedy_captions,
-    train_clip, train_mle, train_scst,
+    Config, Dataset, Evaluator, FeatureStore, RewardModels, Split, TableRow, greedy_captions,
+    judge_scenes, table, train_clip, train_mle, train_scst,
 };
-use serde::Serialize;
 use serde_json::json;
 
 /// Train a captioner with a CLIP reward on generated scenes.
@@ -40,17 +39,6 @@ struct Arguments {
     /// Go on with a run that was stopped: that of --out, or the newest.
     #[arg(long)]
     resume: bool,
-}
-
-/// One line of the table.
-#[derive(Serialize)]
-struct Row {
-    #[serde(flatten)]
-    scores: Evaluation,
-    /// Share of captions that are sentences of the scene grammar.
-    grammatical: f64,
-    /// Share of all claims that are true of their picture.
-    true_claims: f64,
 }
 
 fn main() -> ExitCode {
@@ -87,33 +75,46 @@ fn run(arguments: Arguments) -> Result<()> {
     let features =
         FeatureStore::open_or_build(&out.join("features"), &dataset, &pipeline, &device)?;
     let mle = train_mle(&out, &config, &dataset, &features, &device, resume)?;
-    let start = mle.clone();
-    let scst = train_scst(&out, &config, &dataset, &features, &pipeline, start, &device, resume)?;
+    let (start, models) = (mle.clone(), RewardModels::new(&pipeline));
+    let scst = train_scst(&out, &config, &dataset, &features, models, start, &device, resume)?;
 
     let test = dataset.split(Split::Test);
-    let judged = |(model, vocab): &(Captioner, Vocab)| -> Result<(Row, Vec<Captioned>)> {
+    let evaluator = Evaluator {
+        dataset: &dataset,
+        features: &features,
+        models,
+        settings: &config.scst.reward,
+        device: &device,
+    };
+    let judged = |(model, vocab): &(Captioner, Vocab)| -> Result<_> {
         let max_len = config.captioner.max_len;
         let captions = greedy_captions(model, vocab, &features, &test, max_len, &device)?;
-        let reward = &config.scst.reward;
-        let scores = evaluate(&captions, &test, &dataset, &features, &pipeline, reward, &device)?;
-        Ok((row(scores, &captions, test.iter().map(|&i| &records[i])), captions))
+        let (scores, mut captions) = evaluator.evaluate(&captions, &test)?;
+        Ok((judge_scenes(scores, &mut captions, test.iter().map(|&i| &records[i])), captions))
     };
     let (mle_row, before) = judged(&mle)?;
     let (scst_row, after) = judged(&scst)?;
 
-    print_table(test.len(), &[("MLE", &mle_row), ("CLIP-S", &scst_row)]);
+    println!("\nGreedy captions of {} held-out scenes:\n", test.len());
+    println!(
+        "{}",
+        table(&[
+            TableRow::new("MLE", std::slice::from_ref(&mle_row)),
+            TableRow::new("CLIP-S", std::slice::from_ref(&scst_row)),
+        ])
+    );
     let mut examples = Vec::new();
     println!("\nTen held-out scenes:");
     for i in (0..test.len()).step_by((test.len() / 10).max(1)).take(10) {
         let record = &records[test[i]];
         println!("\n  {}", record.scene.description());
-        println!("    before      {}", before[i].text);
-        println!("    after       {}", after[i].text);
+        println!("    before      {}", before[i].caption);
+        println!("    after       {}", after[i].caption);
         println!("    references  {}", record.references.join(" | "));
         examples.push(json!({
             "image": record.file_name(),
-            "before": before[i].text,
-            "after": after[i].text,
+            "before": before[i].caption,
+            "after": after[i].caption,
             "references": record.references,
         }));
     }
@@ -135,56 +136,6 @@ fn run(arguments: Arguments) -> Result<()> {
         path.display()
     );
     Ok(())
-}
-
-fn row<'a>(
-    scores: Evaluation,
-    captions: &[Captioned],
-    records: impl Iterator<Item = &'a SceneRecord>,
-) -> Row {
-    let verdicts: Vec<_> =
-        captions.iter().zip(records).map(|(c, r)| judge(&c.text, &r.scene)).collect();
-    let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
-    let grammatical = verdicts.iter().filter(|v| v.grammatical).count();
-    let claims = verdicts.iter().map(|v| v.claims.len()).sum();
-    let true_claims = verdicts.iter().map(|v| v.true_claims()).sum();
-    Row {
-        scores,
-        grammatical: share(grammatical, verdicts.len()),
-        true_claims: share(true_claims, claims),
-    }
-}
-
-fn print_table(images: usize, rows: &[(&str, &Row)]) {
-    println!("\nGreedy captions of {images} held-out scenes:\n");
-    println!(
-        "{:8} {:>8} {:>8} {:>6} {:>6} {:>6} {:>12} {:>12} {:>7} {:>9}",
-        "",
-        "CIDEr-D",
-        "CLIP-S",
-        "R@1",
-        "R@5",
-        "R@10",
-        "grammatical",
-        "true claims",
-        "length",
-        "distinct"
-    );
-    for (name, row) in rows {
-        let s = &row.scores;
-        println!(
-            "{name:8} {:8.3} {:8.3} {:6.1} {:6.1} {:6.1} {:12.2} {:12.2} {:7.1} {:9}",
-            s.cider,
-            s.clip_s,
-            s.r1,
-            s.r5,
-            s.r10,
-            row.grammatical,
-            row.true_claims,
-            s.length,
-            s.distinct
-        );
-    }
 }
 
 /// The newest run to resume, or the first free name for a new one.

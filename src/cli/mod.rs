@@ -2,7 +2,9 @@
 
 mod caption;
 mod doctor;
+mod prepare;
 mod scenes;
+mod score;
 mod train;
 
 use anyhow::Result;
@@ -23,10 +25,14 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train a CLIP model, or a captioner by imitation (mle) or by reward (scst).
+    /// Train a CLIP model, its grammar head, or a captioner by imitation (mle) or reward (scst).
     Train(train::Train),
     /// Describe pictures with a trained captioner.
     Caption(caption::Caption),
+    /// Count the n-grams of training references for a CIDEr-D reward, once for many runs.
+    Prepare(prepare::Prepare),
+    /// Score captions.
+    Score(score::Score),
     /// Write the embedded data set as PNG files and Karpathy JSON.
     Scenes(scenes::Scenes),
     /// Tell what this binary can do on this machine.
@@ -39,6 +45,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Train(train) => train.run(&device()?),
         Command::Caption(caption) => caption.run(&device()?),
+        Command::Prepare(prepare) => prepare.run(),
+        Command::Score(score) => score.run(&device()?),
         Command::Scenes(scenes) => scenes.run(),
         Command::Doctor => {
             doctor::run();

@@ -1,4 +1,4 @@
-//! `finecap train clip|mle|scst`
+//! `finecap train clip|mle|grammar|scst`
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,10 @@ use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use finecap::captioner::Captioner;
 use finecap::clip::ClipPipeline;
-use finecap::train::{Config, Dataset, FeatureStore, train_clip, train_mle, train_scst};
+use finecap::reward::{CiderTable, GrammarScorer};
+use finecap::train::{
+    Config, Dataset, FeatureStore, RewardModels, train_clip, train_grammar, train_mle, train_scst,
+};
 
 /// A training phase.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -16,20 +19,27 @@ enum Phase {
     Clip,
     /// Imitation of reference captions.
     Mle,
+    /// CLIP's text tower learns to tell captions from corrupted ones.
+    Grammar,
     /// Self-critical sequence training with rewards.
     Scst,
 }
 
 #[derive(Args)]
 pub struct Train {
-    /// What to train. The phases share one --out folder and build on each other: clip, mle, scst.
+    /// What to train. The phases share one --out folder and build on each other:
+    /// clip, mle, grammar (for a grammar reward), scst.
     phase: Phase,
     /// Captions, in the schema of Karpathy's dataset_coco.json.
-    #[arg(long, value_name = "JSON")]
-    data: PathBuf,
+    #[arg(long, value_name = "JSON", required_unless_present = "captions", requires = "images")]
+    data: Option<PathBuf>,
     /// Folder with the pictures.
     #[arg(long, value_name = "DIR")]
-    images: PathBuf,
+    images: Option<PathBuf>,
+    /// Captions without pictures, for grammar only: plain or gzipped text with one caption a
+    /// line, or JSON in COCO's schema.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "data")]
+    captions: Vec<PathBuf>,
     /// Settings (TOML); without it every setting has its default.
     #[arg(long, value_name = "TOML")]
     config: Option<PathBuf>,
@@ -39,13 +49,21 @@ pub struct Train {
     /// Change one setting, as in --set mle.steps=100; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// CLIP model to start from (clip) or to see and reward with (mle, scst); by default that of
-    /// the run.
+    /// CLIP model to start from (clip, grammar) or to see and reward with (mle, scst); by default
+    /// that of the run.
     #[arg(long, value_name = "DIR")]
     clip: Option<PathBuf>,
     /// Captioner that scst starts from; by default the mle model of the run.
     #[arg(long, value_name = "DIR")]
     start: Option<PathBuf>,
+    /// Grammar model that rewards (scst), where a grammar term is asked for; by default that of
+    /// the run.
+    #[arg(long, value_name = "DIR")]
+    grammar: Option<PathBuf>,
+    /// CIDEr-D's document frequencies (scst), as `finecap prepare` writes them; by default they
+    /// are counted over the training references.
+    #[arg(long, value_name = "FILE")]
+    cider: Option<PathBuf>,
     /// Folder of image features, read or made; by default RUN/features.
     #[arg(long, value_name = "DIR")]
     features: Option<PathBuf>,
@@ -60,17 +78,20 @@ pub struct Train {
 impl Train {
     pub fn run(self, device: &Device) -> Result<()> {
         let config = Config::read(self.config.as_deref(), &self.overrides)?;
-        let mut dataset = Dataset::karpathy(&self.data, &self.images)?;
+        let run = &self.out;
+        let (Some(data), Some(images)) = (&self.data, &self.images) else {
+            return self.grammar_of_text(&config, device);
+        };
+        let mut dataset = Dataset::karpathy(data, Some(images))?;
         if self.skip_bad_images {
             let errors = dataset.drop_bad_images();
             for error in &errors {
                 eprintln!("skipped: {error}");
             }
             if dataset.images.is_empty() {
-                bail!("none of the pictures in {} can be read", self.images.display());
+                bail!("none of the pictures in {} can be read", images.display());
             }
         }
-        let run = &self.out;
         if self.phase == Phase::Clip {
             let start = match &self.clip {
                 Some(dir) => Some(ClipPipeline::load(dir, device)?),
@@ -89,6 +110,11 @@ impl Train {
         let pipeline = ClipPipeline::load(&clip_dir, device)?;
         let features = self.features.clone().unwrap_or_else(|| run.join("features"));
         let features = FeatureStore::open_or_build(&features, &dataset, &pipeline, device)?;
+        if self.phase == Phase::Grammar {
+            let (features, pipeline) = (Some(&features), Some(pipeline));
+            train_grammar(run, &config, &dataset, features, pipeline, device, self.resume)?;
+            return Ok(());
+        }
         let phase_dir = if self.phase == Phase::Mle {
             train_mle(run, &config, &dataset, &features, device, self.resume)?;
             run.join("mle")
@@ -100,7 +126,17 @@ impl Train {
                 "run `finecap train mle` with the same --out first, or name one with --start",
             )?;
             let start = Captioner::load(&start, device)?;
-            train_scst(run, &config, &dataset, &features, &pipeline, start, device, self.resume)?;
+            let grammar = match config.scst.reward.needs_grammar() {
+                true => Some(self.load_grammar(device)?),
+                false => None,
+            };
+            let cider = match &self.cider {
+                Some(path) => Some(CiderTable::load(path)?),
+                None => None,
+            };
+            let models =
+                RewardModels { clip: &pipeline, grammar: grammar.as_ref(), cider: cider.as_ref() };
+            train_scst(run, &config, &dataset, &features, models, start, device, self.resume)?;
             run.join("scst")
         };
         // `finecap caption` needs the eyes as well as the mouth.
@@ -109,6 +145,30 @@ impl Train {
         std::fs::write(&link, format!("{}\n", clip_dir.display()))
             .with_context(|| format!("cannot write {}", link.display()))?;
         Ok(())
+    }
+
+    /// `train grammar` without pictures.
+    fn grammar_of_text(&self, config: &Config, device: &Device) -> Result<()> {
+        if self.phase != Phase::Grammar {
+            bail!("--captions is for `train grammar`: the other phases need --data and --images");
+        }
+        let dataset = Dataset::captions(&self.captions, config.grammar.holdout)?;
+        let pipeline = match &self.clip {
+            Some(dir) => Some(ClipPipeline::load(dir, device)?),
+            None => None,
+        };
+        train_grammar(&self.out, config, &dataset, None, pipeline, device, self.resume)?;
+        Ok(())
+    }
+
+    fn load_grammar(&self, device: &Device) -> Result<GrammarScorer> {
+        let dir = self.grammar.clone().unwrap_or_else(|| self.out.join("grammar/model"));
+        need(
+            &dir,
+            "grammar model",
+            "run `finecap train grammar` with the same --out first, or name one with --grammar",
+        )?;
+        Ok(GrammarScorer::load(&dir, device)?)
     }
 }
 

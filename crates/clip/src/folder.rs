@@ -115,6 +115,37 @@ impl ClipPipeline {
         texts: &[S],
         device: &Device,
     ) -> Result<Tensor<2>, ClipError> {
+        self.encode_once(texts, self.config.projection_dim, device, |ids| {
+            Ok(normalize(self.model.encode_tokens(ids, device)?))
+        })
+    }
+
+    /// States of the captions' end tokens before the projection, in order. Equal captions are
+    /// encoded once.
+    ///
+    /// # Shapes
+    /// - output: `[N, D]`
+    ///
+    /// # Errors
+    /// None on well-formed pipelines; see [`Clip::encode_tokens`].
+    pub fn text_states<S: AsRef<str> + Sync>(
+        &self,
+        texts: &[S],
+        device: &Device,
+    ) -> Result<Tensor<2>, ClipError> {
+        self.encode_once(texts, self.config.text_config.hidden_size, device, |ids| {
+            self.model.text_states(ids, device)
+        })
+    }
+
+    /// Encodes each different caption once, in batches of similar length; gives `[N, width]`.
+    fn encode_once<S: AsRef<str> + Sync>(
+        &self,
+        texts: &[S],
+        width: usize,
+        device: &Device,
+        encode: impl Fn(&[Vec<u32>]) -> Result<Tensor<2>, ClipError>,
+    ) -> Result<Tensor<2>, ClipError> {
         let ids = self.tokenizer.encode_batch(texts, self.model.context_length())?;
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by(|&a, &b| ids[a].len().cmp(&ids[b].len()).then_with(|| ids[a].cmp(&ids[b])));
@@ -127,12 +158,9 @@ impl ClipPipeline {
             row_of[i] = unique.len() as i64 - 1;
         }
         if unique.is_empty() {
-            return Ok(Tensor::zeros([0, self.config.projection_dim], device));
+            return Ok(Tensor::zeros([0, width], device));
         }
-        let chunks = unique
-            .chunks(TEXT_BATCH)
-            .map(|chunk| Ok(normalize(self.model.encode_tokens(chunk, device)?)))
-            .collect::<Result<Vec<_>, ClipError>>()?;
+        let chunks = unique.chunks(TEXT_BATCH).map(encode).collect::<Result<Vec<_>, _>>()?;
         let rows = Tensor::from_data(row_of.as_slice(), device);
         Ok(Tensor::cat(chunks, 0).select(0, rows))
     }

@@ -93,8 +93,31 @@ impl Clip {
         captions: &[Vec<u32>],
         device: &Device,
     ) -> Result<Tensor<2>, ClipError> {
+        Ok(self.project_text(self.text_states(captions, device)?))
+    }
+
+    /// States of the captions' end tokens before the projection, for heads on the text tower.
+    ///
+    /// # Shapes
+    /// - output: `[N, D]`
+    ///
+    /// # Errors
+    /// Those of [`encode_tokens`](Self::encode_tokens).
+    pub fn text_states(
+        &self,
+        captions: &[Vec<u32>],
+        device: &Device,
+    ) -> Result<Tensor<2>, ClipError> {
         let (ids, ends) = self.token_batch(captions, device)?;
-        Ok(self.encode_text(ids, ends))
+        Ok(self.text_model.forward(ids, ends))
+    }
+
+    /// Projects end-token states into the embedding space.
+    ///
+    /// # Shapes
+    /// - states: `[N, D]`; output: `[N, E]`, not normalised
+    pub fn project_text(&self, states: Tensor<2>) -> Tensor<2> {
+        self.text_projection.forward(states)
     }
 
     fn token_batch(

@@ -1,4 +1,4 @@
-//! Caption metrics that agree with coco-caption: CIDEr-D, retrieval and text statistics.
+//! Caption metrics that agree with coco-caption: CIDEr-D, BLEU, retrieval and text statistics.
 //!
 //! Plain slices in, plain numbers out; no tensors, no files.
 //!
@@ -13,17 +13,21 @@
 //! # }
 //! ```
 
+mod bleu;
 mod cider;
 mod error;
 mod frequencies;
 mod ngram;
+mod phrases;
 mod retrieval;
 mod text;
 mod word_ids;
 
+pub use bleu::{BleuScores, bleu, sentence_bleu};
 pub use cider::{CiderD, CiderScores, PreparedReferences, cider_d};
 pub use error::MetricsError;
 pub use frequencies::DocumentFrequencies;
+pub use phrases::phrase_recall;
 pub use retrieval::{Ranks, Ties};
 pub use text::{TextStatistics, words};
 pub use word_ids::WordIds;

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::RewardError;
+use crate::{RewardError, TermScores};
+
+/// Spreads below this count as none: the samples of an image are equal then.
+const NO_SPREAD: f32 = 1e-7;
 
 /// The baseline that is subtracted from a sample's reward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -12,9 +15,13 @@ pub enum Baseline {
     /// et al. (2017) and in Cho et al. (2022).
     #[default]
     Greedy,
+    /// The mean reward of all samples of the same image, itself included (GRPO's).
+    Mean,
     /// The mean reward of the other samples of the same image (leave-one-out, RLOO; Luo 2020).
     /// Needs no greedy caption and at least two samples.
     LeaveOneOut,
+    /// Nothing is subtracted.
+    None,
 }
 
 impl Baseline {
@@ -51,6 +58,12 @@ impl Baseline {
                 .zip(greedy)
                 .flat_map(|(group, base)| group.iter().map(move |r| r - base))
                 .collect()),
+            Self::Mean => Ok(groups
+                .flat_map(|group| {
+                    let mean = group.iter().sum::<f32>() / k as f32;
+                    group.iter().map(move |r| r - mean)
+                })
+                .collect()),
             Self::LeaveOneOut if k < 2 => Err(RewardError::Shape(
                 "the leave-one-out baseline needs at least 2 samples per image".into(),
             )),
@@ -60,13 +73,103 @@ impl Baseline {
                     group.iter().map(move |r| r - (sum - r) / (k - 1) as f32)
                 })
                 .collect()),
+            Self::None => Ok(rewards.to_vec()),
         }
     }
+}
+
+/// How the scores of a batch become advantages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdvantageRule {
+    /// Baseline of the terms that don't bring their own.
+    pub baseline: Baseline,
+    /// Divide the advantages of an image's samples by the standard deviation of their rewards
+    /// (as GRPO does). Where they are all equal there is nothing to learn: the advantages are 0.
+    pub divide_by_spread: bool,
+}
+
+impl AdvantageRule {
+    /// Advantages of the samples, `Σ weight · advantage` over the terms.
+    ///
+    /// A batch holds, image by image, one greedy caption if `greedy` and then `samples` samples.
+    /// A term that asks to be normalised is first divided by the standard deviation of its
+    /// advantages over the batch, so that terms of different scales weigh as their weights say.
+    ///
+    /// # Shapes
+    /// - scores of each term: `[B · (greedy + K)]`; output: `[B · K]`
+    ///
+    /// # Errors
+    /// [`RewardError::Shape`] where the numbers don't fit together, or a baseline needs greedy
+    /// captions that are not there.
+    pub fn advantages(
+        &self,
+        terms: &[TermScores],
+        greedy: bool,
+        samples: usize,
+    ) -> Result<Vec<f32>, RewardError> {
+        let mut total: Vec<f32> = Vec::new();
+        let mut rewards: Vec<f32> = Vec::new();
+        for term in terms {
+            let (sampled, base) = split_greedy(&term.scores, greedy, samples);
+            let baseline = term.baseline.unwrap_or(self.baseline);
+            let advantages = baseline.advantages(&sampled, &base, samples)?;
+            let mut factor = term.weight;
+            if term.normalize {
+                let spread = spread(&advantages);
+                factor = if spread > NO_SPREAD { factor / spread } else { 0.0 };
+            }
+            total.resize(advantages.len(), 0.0);
+            rewards.resize(advantages.len(), 0.0);
+            for (row, (advantage, reward)) in advantages.iter().zip(&sampled).enumerate() {
+                total[row] += factor * advantage;
+                rewards[row] += factor * reward;
+            }
+        }
+        if self.divide_by_spread {
+            for (group, rewards) in total.chunks_mut(samples).zip(rewards.chunks(samples)) {
+                let spread = spread(rewards);
+                for advantage in group {
+                    *advantage = if spread > NO_SPREAD { *advantage / spread } else { 0.0 };
+                }
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// Scores of the samples, and of the greedy captions, of a batch as
+/// [`AdvantageRule::advantages`] describes it.
+pub fn split_greedy(scores: &[f32], greedy: bool, samples: usize) -> (Vec<f32>, Vec<f32>) {
+    let rows = usize::from(greedy) + samples;
+    let (mut sampled, mut base) = (Vec::new(), Vec::new());
+    for (row, score) in scores.iter().enumerate() {
+        if greedy && row % rows == 0 { base.push(*score) } else { sampled.push(*score) }
+    }
+    (sampled, base)
+}
+
+/// Standard deviation, dividing by the number of values.
+fn spread(values: &[f32]) -> f32 {
+    let n = values.len().max(1) as f32;
+    let mean = values.iter().sum::<f32>() / n;
+    (values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n).sqrt()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn close(found: &[f32], expected: &[f32]) {
+        assert_eq!(found.len(), expected.len());
+        for (a, e) in found.iter().zip(expected) {
+            assert!((a - e).abs() < 1e-5, "{found:?} is not {expected:?}");
+        }
+    }
+
+    fn term(weight: f32, scores: &[f32]) -> TermScores {
+        let scores = scores.to_vec();
+        TermScores { name: "t".into(), weight, baseline: None, normalize: false, scores }
+    }
 
     #[test]
     fn greedy_subtracts_the_image_own_baseline() {
@@ -78,12 +181,11 @@ mod tests {
     fn leave_one_out_is_the_scaled_distance_from_the_mean() {
         // K/(K-1) · (r - mean), Ahmadian et al. (2024).
         let rewards = [1.0, 2.0, 6.0, 4.0, 4.0, 4.0];
-        let advantages = Baseline::LeaveOneOut.advantages(&rewards, &[], 3).unwrap();
-        for (group, expected) in advantages.chunks(3).zip([[-3.0, -1.5, 4.5], [0.0; 3]]) {
-            for (a, e) in group.iter().zip(expected) {
-                assert!((a - e).abs() < 1e-6, "{advantages:?}");
-            }
-        }
+        let leave_one_out = Baseline::LeaveOneOut.advantages(&rewards, &[], 3).unwrap();
+        close(&leave_one_out, &[-3.0, -1.5, 4.5, 0.0, 0.0, 0.0]);
+        let mean = Baseline::Mean.advantages(&rewards, &[], 3).unwrap();
+        close(&mean, &[-2.0, -1.0, 3.0, 0.0, 0.0, 0.0]);
+        assert_eq!(Baseline::None.advantages(&rewards, &[], 3).unwrap(), rewards);
     }
 
     #[test]
@@ -91,5 +193,37 @@ mod tests {
         assert!(Baseline::Greedy.advantages(&[1.0, 2.0, 3.0], &[0.0], 2).is_err());
         assert!(Baseline::Greedy.advantages(&[1.0, 2.0], &[], 2).is_err());
         assert!(Baseline::LeaveOneOut.advantages(&[1.0], &[], 1).is_err());
+    }
+
+    #[test]
+    fn every_term_has_its_own_baseline() {
+        // Greedy first, then two samples, of one image.
+        let clip = term(2.0, &[1.0, 1.5, 0.5]);
+        let grammar = TermScores { baseline: Some(Baseline::None), ..term(1.0, &[0.9, 0.2, 0.8]) };
+        let rule = AdvantageRule { baseline: Baseline::Greedy, divide_by_spread: false };
+        let advantages = rule.advantages(&[clip, grammar], true, 2).unwrap();
+        close(&advantages, &[2.0 * 0.5 + 0.2, 2.0 * -0.5 + 0.8]);
+    }
+
+    #[test]
+    fn a_normalised_term_counts_as_its_weight_says() {
+        let rule = AdvantageRule { baseline: Baseline::Mean, divide_by_spread: false };
+        let small = TermScores { normalize: true, ..term(2.0, &[0.01, 0.03]) };
+        let large = TermScores { normalize: true, ..term(1.0, &[30.0, 10.0]) };
+        // Deviations of -1 and 1, and of 1 and -1.
+        close(&rule.advantages(&[small, large], false, 2).unwrap(), &[-1.0, 1.0]);
+        let flat = TermScores { normalize: true, ..term(1.0, &[0.5, 0.5]) };
+        close(&rule.advantages(&[flat], false, 2).unwrap(), &[0.0, 0.0]);
+    }
+
+    #[test]
+    fn the_spread_of_an_image_divides_its_advantages() {
+        let rule = AdvantageRule { baseline: Baseline::Mean, divide_by_spread: true };
+        let rewards = term(3.0, &[1.0, 3.0, 10.0, 50.0, 7.0, 7.0]);
+        close(&rule.advantages(&[rewards], false, 2).unwrap(), &[-1.0, 1.0, -1.0, 1.0, 0.0, 0.0]);
+        // Equal samples that are worse than the greedy caption can't say what would be better.
+        let rule = AdvantageRule { baseline: Baseline::Greedy, divide_by_spread: true };
+        let rewards = term(1.0, &[1.0, 0.5, 0.5]);
+        close(&rule.advantages(&[rewards], true, 2).unwrap(), &[0.0, 0.0]);
     }
 }

@@ -1,6 +1,10 @@
 //! CIDEr-D as a reward.
 
+use std::fs;
+use std::path::Path;
+
 use finecap_metrics::{CiderD, DocumentFrequencies, PreparedReferences, WordIds};
+use serde::{Deserialize, Serialize};
 
 use crate::reward::check_images;
 use crate::{Candidate, Reward, RewardError};
@@ -10,6 +14,66 @@ use crate::{Candidate, Reward, RewardError};
 /// With it inside the n-grams, stopping in the wrong place costs reward; without it about a third
 /// of the captions that come out of SCST end badly.
 const END: &str = "<eos>";
+
+/// Document frequencies of training references, with the name of the vocabulary that the captioner
+/// had when they were counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CiderTable {
+    /// Fingerprint of the captioner's vocabulary.
+    vocabulary: String,
+    words: WordIds,
+    frequencies: DocumentFrequencies,
+}
+
+impl CiderTable {
+    /// Counts over the references of every picture, words separated by spaces, end of caption
+    /// included.
+    ///
+    /// # Errors
+    /// [`RewardError::Metrics`] for a picture without references, or no pictures.
+    pub fn build<S: AsRef<str>>(
+        references: &[impl AsRef<[S]>],
+        vocabulary: String,
+    ) -> Result<Self, RewardError> {
+        let mut words = WordIds::default();
+        let ids: Vec<Vec<Vec<u32>>> = references
+            .iter()
+            .map(|refs| {
+                refs.as_ref().iter().map(|r| caption_ids(&mut words, r.as_ref(), true)).collect()
+            })
+            .collect();
+        let frequencies = DocumentFrequencies::from_references(&ids)?;
+        Ok(Self { vocabulary, words, frequencies })
+    }
+
+    /// Number of pictures counted.
+    pub fn images(&self) -> usize {
+        self.frequencies.images()
+    }
+
+    /// Reads a table written by [`save`](Self::save).
+    ///
+    /// # Errors
+    /// [`RewardError::File`] for a missing or malformed file.
+    pub fn load(path: &Path) -> Result<Self, RewardError> {
+        let wrong = |problem: String| RewardError::File { path: path.into(), problem };
+        let text = fs::read_to_string(path).map_err(|e| {
+            wrong(format!("cannot be read ({e}): a CIDEr table is made by `finecap prepare`"))
+        })?;
+        serde_json::from_str(&text).map_err(|e| wrong(format!("is not a CIDEr table: {e}")))
+    }
+
+    /// Writes the table as JSON.
+    ///
+    /// # Errors
+    /// [`RewardError::File`] where writing fails.
+    pub fn save(&self, path: &Path) -> Result<(), RewardError> {
+        let wrong = |problem: String| RewardError::File { path: path.into(), problem };
+        let text = serde_json::to_string(self).map_err(|e| wrong(e.to_string()))?;
+        fs::write(path, text + "\n").map_err(|e| wrong(format!("cannot be written: {e}")))
+    }
+}
 
 /// CIDEr-D of a caption against its picture's references, end of caption included.
 pub struct CiderReward {
@@ -25,15 +89,38 @@ impl CiderReward {
     /// # Errors
     /// [`RewardError::Metrics`] for a picture without references.
     pub fn new<S: AsRef<str>>(references: &[impl AsRef<[S]>]) -> Result<Self, RewardError> {
-        let mut words = WordIds::default();
-        let ids: Vec<Vec<Vec<u32>>> = references
+        let table = CiderTable::build(references, String::new())?;
+        Self::with_table(&table, "", references)
+    }
+
+    /// Builds the reward with document frequencies that were counted elsewhere, for a captioner
+    /// whose vocabulary has the fingerprint `vocabulary`.
+    ///
+    /// # Errors
+    /// [`RewardError::Vocabulary`] for a table of another vocabulary, [`RewardError::References`]
+    /// for a picture without references.
+    pub fn with_table<S: AsRef<str>>(
+        table: &CiderTable,
+        vocabulary: &str,
+        references: &[impl AsRef<[S]>],
+    ) -> Result<Self, RewardError> {
+        if table.vocabulary != vocabulary {
+            let (table, captioner) = (table.vocabulary.clone(), vocabulary.to_string());
+            return Err(RewardError::Vocabulary { table, captioner });
+        }
+        let mut words = table.words.clone();
+        let scorer = CiderD::new(table.frequencies.clone());
+        let references = references
             .iter()
-            .map(|refs| {
-                refs.as_ref().iter().map(|r| caption_ids(&mut words, r.as_ref(), true)).collect()
+            .enumerate()
+            .map(|(image, refs)| {
+                let refs = refs.as_ref().iter();
+                let ids: Vec<_> = refs.map(|r| caption_ids(&mut words, r.as_ref(), true)).collect();
+                scorer
+                    .prepare(&ids)
+                    .map_err(|_| RewardError::References { reward: "cider".into(), image })
             })
-            .collect();
-        let scorer = CiderD::new(DocumentFrequencies::from_references(&ids)?);
-        let references = ids.iter().map(|refs| scorer.prepare(refs)).collect::<Result<_, _>>()?;
+            .collect::<Result<_, _>>()?;
         Ok(Self { words, scorer, references })
     }
 }
@@ -62,14 +149,17 @@ fn caption_ids(words: &mut WordIds, caption: &str, ended: bool) -> Vec<u32> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_caption_that_does_not_end_scores_less() {
-        let references = vec![
+    fn references() -> Vec<Vec<&'static str>> {
+        vec![
             vec!["a red dog", "the red dog runs"],
             vec!["a blue cat", "a cat on a mat"],
             vec!["two birds", "birds in a tree"],
-        ];
-        let mut reward = CiderReward::new(&references).unwrap();
+        ]
+    }
+
+    #[test]
+    fn a_caption_that_does_not_end_scores_less() {
+        let mut reward = CiderReward::new(&references()).unwrap();
         let ended = Candidate::new(0, "a red dog");
         let cut = Candidate { ended: false, ..ended };
         let scores = reward.score(&[ended, cut, Candidate::new(1, "a red dog")]).unwrap();
@@ -82,5 +172,29 @@ mod tests {
         let mut reward = CiderReward::new(&[vec!["a dog"], vec!["a cat"]]).unwrap();
         let error = reward.score(&[Candidate::new(2, "a dog")]).unwrap_err().to_string();
         assert!(error.contains("image 2") && error.contains("cider"), "{error}");
+    }
+
+    #[test]
+    fn a_saved_table_scores_the_same_and_knows_its_vocabulary() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cider.json");
+        CiderTable::build(&references(), "abc".into()).unwrap().save(&path).unwrap();
+        let table = CiderTable::load(&path).unwrap();
+        assert_eq!(table.images(), 3);
+        // Scored against other references than those that were counted.
+        let others = [vec!["a red dog sleeps"]];
+        let mut reward = CiderReward::with_table(&table, "abc", &others).unwrap();
+        let mut expected = CiderReward::new(&references()).unwrap();
+        let candidates = [Candidate::new(0, "a red dog")];
+        assert_ne!(reward.score(&candidates).unwrap(), expected.score(&candidates).unwrap());
+        let mut same = CiderReward::with_table(&table, "abc", &references()).unwrap();
+        assert_eq!(same.score(&candidates).unwrap(), expected.score(&candidates).unwrap());
+
+        let message = CiderReward::with_table(&table, "xyz", &others).err().unwrap().to_string();
+        assert!(message.contains("abc") && message.contains("xyz"), "{message}");
+        let empty: [Vec<&str>; 1] = [vec![]];
+        assert!(CiderReward::with_table(&table, "abc", &empty).is_err());
+        fs::write(&path, "{}").unwrap();
+        assert!(CiderTable::load(&path).unwrap_err().to_string().contains("cider.json"));
     }
 }

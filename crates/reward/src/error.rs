@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use finecap_clip::ClipError;
 use finecap_metrics::MetricsError;
 
@@ -34,6 +36,42 @@ pub enum RewardError {
         reward: String,
         /// The caption.
         caption: String,
+    },
+    /// A picture without a single reference caption.
+    #[error("the reward `{reward}` has no references for image {image}: give it at least one")]
+    References {
+        /// Name of the reward.
+        reward: String,
+        /// The picture.
+        image: usize,
+    },
+    /// Document frequencies that were counted for another vocabulary.
+    #[error(
+        "the CIDEr table was made for the vocabulary {table}, but the captioner has {captioner}: make it anew with `finecap prepare` from the captioner's own data"
+    )]
+    Vocabulary {
+        /// Fingerprint in the table.
+        table: String,
+        /// Fingerprint of the captioner's vocabulary.
+        captioner: String,
+    },
+    /// A grammar head and a text tower that don't belong together.
+    #[error(
+        "the grammar head reads text states of width {head}, but this CLIP's are {text} wide: use the CLIP that it was trained on"
+    )]
+    GrammarWidth {
+        /// Width that the head reads.
+        head: usize,
+        /// Width of the text tower.
+        text: usize,
+    },
+    /// A file is missing, malformed or can't be written.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        problem: String,
     },
     /// The CLIP model or tokenizer refused.
     #[error(transparent)]

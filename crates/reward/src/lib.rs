@@ -1,5 +1,5 @@
-//! Rewards for captions: CLIP-S and CIDEr-D, weighted sums of them, and the advantages that
-//! policy-gradient training needs.
+//! Rewards for captions: CLIP-S, RefCLIP-S, grammar, CIDEr-D, BLEU, weighted sums of them, and
+//! the advantages that policy-gradient training needs.
 //!
 //! ```
 //! use finecap_reward::{Baseline, Candidate, CiderReward, Reward};
@@ -16,15 +16,23 @@
 //! ```
 
 mod advantage;
+mod bleu;
 mod cider;
 mod clip_s;
 mod error;
+mod grammar;
 mod mix;
 mod reward;
+mod text_encoder;
 
-pub use advantage::Baseline;
-pub use cider::CiderReward;
-pub use clip_s::{ClipScore, ClipScoreConfig};
+pub use advantage::{AdvantageRule, Baseline, split_greedy};
+pub use bleu::BleuReward;
+pub use cider::{CiderReward, CiderTable};
+pub use clip_s::{ClipScore, ClipScoreConfig, ContrastiveReward, RefClipDefinition, RefClipScore};
 pub use error::RewardError;
+pub use grammar::{
+    Corruption, GrammarHead, GrammarHeadConfig, GrammarReward, GrammarScorer, Negative, Negatives,
+};
 pub use mix::{Scores, Term, TermScores, WeightedSum};
 pub use reward::{Candidate, Reward};
+pub use text_encoder::TextEncoder;

@@ -1,13 +1,24 @@
 //! Weighted sums of rewards.
 
-use crate::{Candidate, Reward, RewardError};
+use crate::{Baseline, Candidate, Reward, RewardError};
 
-/// One reward with its weight.
+/// One reward with its weight and what its scores are compared with.
 pub struct Term {
     /// Factor on the score.
     pub weight: f32,
+    /// Baseline of this term; by default that of all terms.
+    pub baseline: Option<Baseline>,
+    /// Divide its advantages by their spread over the batch before they are weighed.
+    pub normalize: bool,
     /// The reward.
     pub reward: Box<dyn Reward>,
+}
+
+impl Term {
+    /// A term that is treated like the others.
+    pub fn new(weight: f32, reward: impl Reward + 'static) -> Self {
+        Self { weight, baseline: None, normalize: false, reward: Box::new(reward) }
+    }
 }
 
 /// A weighted sum that keeps its terms apart, so that each can be logged.
@@ -31,6 +42,10 @@ pub struct TermScores {
     pub name: String,
     /// Its weight in the sum.
     pub weight: f32,
+    /// See [`Term::baseline`].
+    pub baseline: Option<Baseline>,
+    /// See [`Term::normalize`].
+    pub normalize: bool,
     /// One score per candidate.
     pub scores: Vec<f32>,
 }
@@ -49,6 +64,12 @@ impl WeightedSum {
         Ok(Self { terms })
     }
 
+    /// Whether a term needs a greedy caption to compare with, given the baseline of those that
+    /// don't bring their own.
+    pub fn needs_greedy(&self, default: Baseline) -> bool {
+        self.terms.iter().any(|term| term.baseline.unwrap_or(default).needs_greedy())
+    }
+
     /// Scores every candidate by every term.
     ///
     /// # Errors
@@ -62,7 +83,8 @@ impl WeightedSum {
                 *sum += term.weight * score;
             }
             let name = term.reward.name().to_string();
-            terms.push(TermScores { name, weight: term.weight, scores });
+            let Term { weight, baseline, normalize, .. } = *term;
+            terms.push(TermScores { name, weight, baseline, normalize, scores });
         }
         Ok(Scores { total, terms })
     }
@@ -97,7 +119,7 @@ mod tests {
 
     #[test]
     fn terms_are_kept_apart_and_summed() {
-        let terms = [2.0, -0.5].map(|weight| Term { weight, reward: Box::new(Length) });
+        let terms = [2.0, -0.5].map(|weight| Term::new(weight, Length));
         let mut sum = WeightedSum::new(terms.into()).unwrap();
         let candidates = [Candidate::new(0, "a dog"), Candidate::new(0, "")];
         let scores = sum.score_terms(&candidates).unwrap();
@@ -107,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_weight_must_be_finite() {
-        let terms = vec![Term { weight: f32::NAN, reward: Box::new(Length) }];
+        let terms = vec![Term::new(f32::NAN, Length)];
         let error = WeightedSum::new(terms).err().unwrap().to_string();
         assert!(error.contains("`length`"), "{error}");
     }

@@ -43,7 +43,7 @@ impl Default for ScenesConfig {
     fn default() -> Self {
         Self {
             seed: 1,
-            train: 3000,
+            train: 9000,
             val: 100,
             test: 300,
             image_size: 48,

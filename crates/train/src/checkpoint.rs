@@ -162,11 +162,25 @@ impl Checkpoints {
     }
 }
 
-/// Writes a value as indented JSON.
-pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
+/// Writes a value as indented JSON, whole or not at all.
+///
+/// # Errors
+/// [`TrainError::Io`] where writing fails.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
     let text =
         serde_json::to_string_pretty(value).map_err(|e| TrainError::file(path, e.to_string()))?;
-    fs::write(path, text + "\n").map_err(TrainError::io("write", path))
+    write_file(path, &(text + "\n"))
+}
+
+/// Writes a text file under a temporary name and renames it.
+///
+/// # Errors
+/// [`TrainError::Io`] where writing fails.
+pub fn write_file(path: &Path, text: &str) -> Result<(), TrainError> {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let new = path.with_file_name(format!(".{name}.new"));
+    fs::write(&new, text).map_err(TrainError::io("write", path))?;
+    fs::rename(&new, path).map_err(TrainError::io("write", path))
 }
 
 /// Reads a JSON value.

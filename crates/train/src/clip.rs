@@ -46,7 +46,12 @@ pub fn train_clip(
 
     let pipeline = match start {
         Some(pipeline) => pipeline,
-        None => fresh(settings, dataset, &images, config.seed, device)?,
+        None => {
+            let texts = images.iter().flat_map(|&image| {
+                dataset.images[image].alt_texts.iter().chain(&dataset.images[image].captions)
+            });
+            fresh(settings, [&settings.prompt].into_iter().chain(texts), config.seed, device)?
+        }
     };
     let model = pipeline.model.clone().fork(&autodiff).train();
     let optimizer = AdamWConfig::new()
@@ -65,7 +70,9 @@ pub fn train_clip(
             .iter()
             .map(|&image| {
                 let texts = texts_of(settings, dataset, image);
-                texts.choose(&mut rng).map_or_else(String::new, |text| prompted(settings, text))
+                texts
+                    .choose(&mut rng)
+                    .map_or_else(String::new, |text| prompted(&settings.prompt, text))
             })
             .collect::<Vec<_>>();
         Ok(Batch { chosen, pictures, texts })
@@ -130,29 +137,24 @@ fn texts_of<'a>(settings: &ClipSettings, dataset: &'a Dataset, image: usize) -> 
     }
 }
 
-fn prompted(settings: &ClipSettings, text: &str) -> String {
-    match settings.prompt.as_str() {
+pub(crate) fn prompted(prompt: &str, text: &str) -> String {
+    match prompt {
         "" => text.to_string(),
         prompt => format!("{prompt} {text}"),
     }
 }
 
-/// A model with fresh weights for the texts at hand.
-fn fresh(
+/// A model with fresh weights; a tokenizer of whole words knows those of `texts`.
+pub(crate) fn fresh<'a>(
     settings: &ClipSettings,
-    dataset: &Dataset,
-    images: &[usize],
+    texts: impl Iterator<Item = &'a String>,
     seed: u64,
     device: &Device,
 ) -> Result<ClipPipeline, TrainError> {
     let tokenizer = match settings.tokenizer {
         TokenizerKind::Openai => ClipTokenizer::openai()?,
         TokenizerKind::Words => {
-            let texts = images.iter().flat_map(|&image| {
-                dataset.images[image].alt_texts.iter().chain(&dataset.images[image].captions)
-            });
-            let prompt = std::iter::once(&settings.prompt);
-            let words = prompt.chain(texts).flat_map(|text| text.split_whitespace());
+            let words = texts.flat_map(|text| text.split_whitespace());
             ClipTokenizer::from_words(words)?
         }
     };
@@ -208,7 +210,7 @@ fn validate(
         .map(|&image| {
             texts_of(settings, dataset, image)
                 .first()
-                .map_or_else(String::new, |t| prompted(settings, t))
+                .map_or_else(String::new, |t| prompted(&settings.prompt, t))
         })
         .collect();
     let text = now.embed_texts(&texts, device)?;

@@ -2,15 +2,16 @@
 
 use burn::tensor::Device;
 use finecap_captioner::{Captioner, Decoding, Draws, Vocab};
-use finecap_clip::ClipPipeline;
-use finecap_metrics::{Ranks, Ties, cider_d};
-use finecap_reward::{Candidate, ClipScore, ClipScoreConfig, Reward};
+use finecap_metrics::{Ranks, TextStatistics, Ties, bleu, cider_d};
+use finecap_reward::{Candidate, ClipScore, ClipScoreConfig, RefClipScore, Reward, TextEncoder};
+use finecap_scenes::Claim;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::config::RewardSettings;
 use crate::data::Dataset;
 use crate::features::FeatureStore;
+use crate::rewards::RewardModels;
 
 /// Images decoded together.
 const BATCH: usize = 64;
@@ -61,8 +62,7 @@ pub(crate) fn mean_score(
         .zip(captions)
         .map(|(image, c)| Candidate { image, text: &c.text, ended: c.ended })
         .collect();
-    let scores = reward.score(&candidates)?;
-    Ok(scores.iter().map(|&s| f64::from(s)).sum::<f64>() / scores.len().max(1) as f64)
+    Ok(mean(&reward.score(&candidates)?))
 }
 
 /// Scores of one captioner on held-out images.
@@ -70,60 +70,143 @@ pub(crate) fn mean_score(
 pub struct Evaluation {
     /// CIDEr-D, document frequencies from the references of the same images.
     pub cider: f64,
+    /// BLEU-4 of all captions together.
+    pub bleu4: f64,
     /// Mean CLIP-S.
     pub clip_s: f64,
+    /// Mean RefCLIP-S.
+    pub ref_clip_s: f64,
     /// Percentage of captions whose own image comes first among all (text-to-image retrieval).
     pub r1: f64,
     /// The same among the first 5.
     pub r5: f64,
     /// The same among the first 10.
     pub r10: f64,
+    /// Mean probability of being a sentence, where there is a grammar model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grammar: Option<f64>,
     /// Mean length in words.
     pub length: f64,
     /// Different captions.
     pub distinct: usize,
 }
 
-/// Scores one caption for each of `images`.
-///
-/// Retrieval uses no prompt, as the paper's evaluation.
-///
-/// # Errors
-/// Those of the metrics, for an empty list.
-pub fn evaluate(
-    captions: &[Captioned],
-    images: &[usize],
-    dataset: &Dataset,
-    features: &FeatureStore,
-    pipeline: &ClipPipeline,
-    settings: &RewardSettings,
-    device: &Device,
-) -> Result<Evaluation, TrainError> {
-    let texts: Vec<&str> = captions.iter().map(|c| c.text.as_str()).collect();
-    let references: Vec<&[String]> =
-        images.iter().map(|&image| dataset.images[image].captions.as_slice()).collect();
-    let cider = cider_d(&texts, &references)?.corpus;
+/// One caption with its scores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScoredCaption {
+    /// Name of the image.
+    pub image: String,
+    /// The caption.
+    pub caption: String,
+    /// What people said.
+    pub references: Vec<String>,
+    /// CIDEr-D of this caption.
+    pub cider: f64,
+    /// CLIP-S of this caption.
+    pub clip_s: f64,
+    /// RefCLIP-S of this caption.
+    pub ref_clip_s: f64,
+    /// Place of the own image among all, best 1.
+    pub rank: usize,
+    /// Probability of being a sentence, where there is a grammar model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grammar: Option<f64>,
+    /// Whether an exact judge calls it a sentence, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grammatical: Option<bool>,
+    /// What it claims, and whether that is true, where an exact judge knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
+}
 
-    let embeddings = features.embeddings(images, device);
-    let config = ClipScoreConfig { prompt: settings.prompt.clone(), weight: settings.clip_s_w };
-    let mut clip_s = ClipScore::new(config, pipeline.clone(), embeddings.clone());
-    let clip_s = mean_score(&mut clip_s, 0.., captions)?;
-    let texts_by_images = pipeline.embed_texts(&texts, device)?.matmul(embeddings.transpose());
-    let similarities: Vec<f32> = texts_by_images.into_data().iter::<f32>().collect();
-    let own: Vec<usize> = (0..texts.len()).collect();
-    let ranks = Ranks::new(&similarities, images.len(), &own, Ties::Fair)?;
+/// What captions are scored against.
+pub struct Evaluator<'a> {
+    /// The references.
+    pub dataset: &'a Dataset,
+    /// The image embeddings.
+    pub features: &'a FeatureStore,
+    /// The CLIP, and the grammar model if there is one.
+    pub models: RewardModels<'a>,
+    /// Prompt and weight of CLIP-S; the CLIP that scores is always the one that was not tuned.
+    pub settings: &'a RewardSettings,
+    /// Where to compute.
+    pub device: &'a Device,
+}
 
-    let words: usize = texts.iter().map(|text| text.split_whitespace().count()).sum();
-    let mut distinct = texts.clone();
-    distinct.sort_unstable();
-    distinct.dedup();
-    Ok(Evaluation {
-        cider,
-        clip_s,
-        r1: ranks.recall(1),
-        r5: ranks.recall(5),
-        r10: ranks.recall(10),
-        length: words as f64 / texts.len() as f64,
-        distinct: distinct.len(),
-    })
+impl Evaluator<'_> {
+    /// Scores one caption for each of `images`.
+    ///
+    /// Retrieval uses no prompt, as the paper's evaluation.
+    ///
+    /// # Errors
+    /// Those of the metrics, for an empty list.
+    pub fn evaluate(
+        &self,
+        captions: &[Captioned],
+        images: &[usize],
+    ) -> Result<(Evaluation, Vec<ScoredCaption>), TrainError> {
+        let texts: Vec<&str> = captions.iter().map(|c| c.text.as_str()).collect();
+        let references: Vec<Vec<String>> =
+            images.iter().map(|&image| self.dataset.images[image].captions.clone()).collect();
+        let cider = cider_d(&texts, &references)?;
+        let bleu = bleu(&texts, &references)?;
+        let statistics = TextStatistics::of(&texts)?;
+
+        let embeddings = self.features.embeddings(images, self.device);
+        let encoder = TextEncoder::new(self.models.clip.clone(), self.device);
+        let clip = || {
+            let settings = self.settings;
+            let config =
+                ClipScoreConfig { prompt: settings.prompt.clone(), weight: settings.clip_s_w };
+            ClipScore::with_encoder(config, encoder.clone(), embeddings.clone())
+        };
+        let candidates: Vec<Candidate> =
+            texts.iter().enumerate().map(|(row, text)| Candidate::new(row, text)).collect();
+        let clip_s = clip().score(&candidates)?;
+        let definition = self.settings.ref_clip_s_definition;
+        let ref_clip_s =
+            RefClipScore::new(clip(), definition, references.clone())?.score(&candidates)?;
+        let grammar = match self.models.grammar {
+            Some(scorer) => Some(scorer.probabilities(&texts, self.device)?),
+            None => None,
+        };
+
+        let bare = self.models.clip.embed_texts(&texts, self.device)?;
+        let texts_by_images = bare.matmul(embeddings.transpose());
+        let similarities: Vec<f32> = texts_by_images.into_data().iter::<f32>().collect();
+        let own: Vec<usize> = (0..texts.len()).collect();
+        let ranks = Ranks::new(&similarities, images.len(), &own, Ties::Fair)?;
+
+        let evaluation = Evaluation {
+            cider: cider.corpus,
+            bleu4: bleu.corpus[3],
+            clip_s: mean(&clip_s),
+            ref_clip_s: mean(&ref_clip_s),
+            r1: ranks.recall(1),
+            r5: ranks.recall(5),
+            r10: ranks.recall(10),
+            grammar: grammar.as_deref().map(mean),
+            length: statistics.mean_words,
+            distinct: statistics.distinct,
+        };
+        let scored = (images.iter().zip(references).enumerate())
+            .map(|(row, (&image, references))| ScoredCaption {
+                image: self.dataset.images[image].name.clone(),
+                caption: captions[row].text.clone(),
+                references,
+                cider: cider.per_image[row],
+                clip_s: clip_s[row].into(),
+                ref_clip_s: ref_clip_s[row].into(),
+                rank: ranks.as_slice()[row],
+                grammar: grammar.as_ref().map(|g| g[row].into()),
+                grammatical: None,
+                claims: Vec::new(),
+            })
+            .collect();
+        Ok((evaluation, scored))
+    }
+}
+
+fn mean(values: &[f32]) -> f64 {
+    values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64
 }

@@ -1,6 +1,7 @@
 //! Training and evaluation of captioners with CLIP rewards.
 //!
-//! Three phases, each one visible loop: [`train_clip`], [`train_mle`], [`train_scst`]. Data goes
+//! Four phases, each one visible loop: [`train_clip`], [`train_mle`], [`train_grammar`],
+//! [`train_scst`]. Data goes
 //! one way: a [`Dataset`] is encoded once into a [`FeatureStore`], the captioner reads features,
 //! and rewards read captions.
 
@@ -13,28 +14,35 @@ mod eval;
 mod features;
 mod fingerprint;
 mod gradients;
+mod grammar;
 mod mle;
 mod phase;
 mod prefetch;
 mod progress;
+mod rewards;
+mod scenes_table;
 mod schedule;
 mod scst;
 mod seeds;
 
-pub use checkpoint::{TrainState, write_folder};
+pub use checkpoint::{TrainState, write_file, write_folder, write_json};
 pub use clip::train_clip;
 pub use config::{
-    CaptionerSettings, CheckpointSettings, ClipSettings, ClipTexts, Config, Export, MleSettings,
-    RewardSettings, ScstSettings, TokenizerKind,
+    CaptionerSettings, CheckpointSettings, ClipSettings, ClipTexts, Config, DecayGroups, Export,
+    GrammarSettings, MleSettings, Reduction, RewardSettings, ScstSettings, TermSettings,
+    TokenizerKind, Tower,
 };
 pub use data::{Dataset, ImageRecord, ImageSource, Split, epoch_order};
 pub use error::TrainError;
-pub use eval::{Captioned, Evaluation, evaluate, greedy_captions};
+pub use eval::{Captioned, Evaluation, Evaluator, ScoredCaption, greedy_captions};
 pub use features::FeatureStore;
 pub use fingerprint::weights_fingerprint;
 pub use gradients::clip_global_norm;
-pub use mle::train_mle;
+pub use grammar::train_grammar;
+pub use mle::{captioner_vocab, train_mle};
 pub use progress::Progress;
+pub use rewards::{RewardModels, cider_table};
+pub use scenes_table::{SceneScores, Scores, TableRow, judge_scenes, table};
 pub use schedule::Schedule;
-pub use scst::{build_reward, train_scst};
+pub use scst::train_scst;
 pub use seeds::{Purpose, number, stream};

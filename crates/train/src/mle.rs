@@ -42,9 +42,8 @@ pub fn train_mle(
     let mut phase =
         Phase::open(run, "mle", config, settings.steps, data_fingerprint(dataset), resume)?;
 
-    let words = images.iter().flat_map(|&image| dataset.words(image));
     let sizes = &config.captioner;
-    let vocab = Vocab::build(words, sizes.count_threshold, sizes.max_reference_len);
+    let vocab = captioner_vocab(dataset, config)?;
     let encoded: Vec<Vec<Vec<u32>>> = (0..dataset.images.len())
         .map(|image| dataset.words(image).map(|words| vocab.encode(&words)).collect())
         .collect();
@@ -98,6 +97,21 @@ pub fn train_mle(
 
     let model = phase.finish(model, |model, dir| Ok(model.valid().save(dir, &vocab)?))?;
     Ok((model.valid(), vocab))
+}
+
+/// The vocabulary that a captioner trained on this data set has: the frequent words of the
+/// training captions.
+///
+/// # Errors
+/// A data set without training images.
+pub fn captioner_vocab(dataset: &Dataset, config: &Config) -> Result<Vocab, TrainError> {
+    let images = dataset.split(Split::Train);
+    if images.is_empty() {
+        return Err(TrainError::setting("data", "has no training images"));
+    }
+    let words = images.iter().flat_map(|&image| dataset.words(image));
+    let sizes = &config.captioner;
+    Ok(Vocab::build(words, sizes.count_threshold, sizes.max_reference_len))
 }
 
 pub(crate) fn captioner_config(

@@ -9,14 +9,11 @@ use burn::tensor::{Device, Tensor, TensorData};
 use finecap_captioner::{
     Caption, Captioner, CaptionerConfig, Decoding, Draws, Teacher, Vocab, token_log_probs,
 };
-use finecap_clip::ClipPipeline;
-use finecap_reward::{
-    Candidate, CiderReward, ClipScore, ClipScoreConfig, Scores, Term, WeightedSum,
-};
+use finecap_reward::{Candidate, Scores, split_greedy};
 
 use crate::TrainError;
 use crate::clip::names;
-use crate::config::Config;
+use crate::config::{Config, Reduction};
 use crate::data::{Dataset, Split, batch};
 use crate::eval::{greedy_captions, mean_score};
 use crate::features::FeatureStore;
@@ -24,6 +21,7 @@ use crate::fingerprint::data_fingerprint;
 use crate::gradients::clip_global_norm;
 use crate::mle::{masked_mean, mean_length, validate, validation_cider, validation_images};
 use crate::phase::{Numbers, Phase};
+use crate::rewards::RewardModels;
 use crate::seeds::{Purpose, number};
 
 /// Trains a captioner by self-critical sequence training (Rennie et al. 2017) on the training
@@ -40,7 +38,7 @@ pub fn train_scst(
     config: &Config,
     dataset: &Dataset,
     features: &FeatureStore,
-    pipeline: &ClipPipeline,
+    models: RewardModels,
     start: (Captioner, Vocab),
     device: &Device,
     resume: bool,
@@ -58,11 +56,11 @@ pub fn train_scst(
     let model = with_dropout(&start, settings.dropout, settings.dropout, &autodiff)?;
     let optimizer = AdamConfig::new().with_beta_2(0.98).with_epsilon(1e-9).init();
     let (mut model, mut optimizer) = phase.restore(model, optimizer)?;
-    let mut reward = build_reward(config, dataset, features, pipeline, device)?;
+    let mut reward = models.build(&settings.reward, dataset, features, &vocab, device)?;
     let mut cider = validation_cider(dataset, config)?;
     let max_len = start.config().max_len;
     let decoding = Decoding {
-        greedy: settings.baseline.needs_greedy(),
+        greedy: reward.needs_greedy(settings.baseline),
         temperature: settings.temperature,
         ..Decoding::samples(settings.samples, max_len)
     };
@@ -90,10 +88,8 @@ pub fn train_scst(
             })
             .collect();
         let scores = reward.score_terms(&candidates)?;
-        let is_sample = |row: usize| row % rows >= rows - settings.samples;
-        let sampled = select(&scores.total, is_sample);
-        let greedy = select(&scores.total, |row| !is_sample(row));
-        let advantages = settings.baseline.advantages(&sampled, &greedy, settings.samples)?;
+        let rule = settings.advantage_rule();
+        let advantages = rule.advantages(&scores.terms, decoding.greedy, settings.samples)?;
 
         let samples: Vec<&[u32]> =
             decoded.iter().flat_map(|image| &image.samples).map(|c| c.ids.as_slice()).collect();
@@ -101,11 +97,31 @@ pub fn train_scst(
         autodiff.seed(number(config.seed, step as u64, Purpose::Dropout));
         let memory = model.encode(features.grids(&chosen, &autodiff));
         let logits = model.logits(&memory, teacher.inputs.clone());
-        let entropy = entropy(logits.clone().inner(), teacher.mask.clone().inner());
-        let log_probs = token_log_probs(logits, teacher.targets.clone());
+        let words = match settings.entropy_bonus > 0.0 {
+            true => logits.clone(),
+            // Only logged: no graph is kept for it.
+            false => Tensor::from_inner(logits.clone().inner()),
+        };
+        let entropy = masked_mean(entropy(words), teacher.mask.clone());
+        let log_probs = token_log_probs(logits.clone(), teacher.targets.clone());
         let n = advantages.len();
         let weights = Tensor::from_data(TensorData::new(advantages.clone(), [n, 1]), &autodiff);
-        let loss = -masked_mean(log_probs * weights, teacher.mask.clone());
+        let mut loss = match settings.reduction {
+            Reduction::Token => -masked_mean(log_probs * weights, teacher.mask.clone()),
+            Reduction::Sequence => -(log_probs * weights * teacher.mask.clone()).sum() / n as f64,
+        };
+        if settings.entropy_bonus > 0.0 {
+            loss = loss - entropy.clone() * settings.entropy_bonus;
+        }
+        let mut kl = None;
+        if settings.kl_beta > 0.0 {
+            let memory = start.encode(features.grids(&chosen, device));
+            let reference = start.logits(&memory, teacher.inputs.clone().inner());
+            let divergence = divergence(logits, Tensor::from_inner(reference));
+            let divergence = masked_mean(divergence, teacher.mask.clone());
+            loss = loss + divergence.clone() * settings.kl_beta;
+            kl = Some(f64::from(divergence.into_scalar::<f32>()));
+        }
 
         let value = f64::from(loss.clone().into_scalar::<f32>());
         phase.check_finite(step, "loss", value, &names(dataset, &chosen))?;
@@ -115,10 +131,11 @@ pub fn train_scst(
         let lr = settings.schedule.lr(step, settings.steps, config.captioner.d_model);
         model = optimizer.step(lr, model, gradients);
 
-        let mut numbers = reward_numbers(&scores, &advantages, settings.samples, is_sample);
+        let mut numbers = reward_numbers(&scores, &advantages, decoding.greedy, settings.samples);
+        numbers.extend(kl.map(|kl| ("kl".into(), kl)));
         numbers.extend([
             ("loss".into(), value),
-            ("entropy".into(), entropy),
+            ("entropy".into(), f64::from(entropy.into_scalar::<f32>())),
             ("caption_length".into(), mean_length(&teacher)),
             ("gradient_norm".into(), norm),
             ("lr".into(), lr),
@@ -159,63 +176,31 @@ fn with_dropout(
         .map_err(|e| TrainError::setting("scst.start", format!("is not the captioner it was: {e}")))
 }
 
-/// The weighted sum of rewards that the settings ask for, over all images of the data set.
-///
-/// # Errors
-/// Image features made by other weights than those of `pipeline`.
-pub fn build_reward(
-    config: &Config,
-    dataset: &Dataset,
-    features: &FeatureStore,
-    pipeline: &ClipPipeline,
-    device: &Device,
-) -> Result<WeightedSum, TrainError> {
-    let settings = &config.scst.reward;
-    let mut terms = Vec::new();
-    if settings.clip_s != 0.0 {
-        let all: Vec<usize> = (0..dataset.images.len()).collect();
-        let score = ClipScore::new(
-            ClipScoreConfig { prompt: settings.prompt.clone(), weight: settings.clip_s_w },
-            pipeline.clone(),
-            features.embeddings(&all, device),
-        );
-        terms.push(Term { weight: settings.clip_s, reward: Box::new(score) });
-    }
-    if settings.cider != 0.0 {
-        let references: Vec<&[String]> =
-            dataset.images.iter().map(|image| image.captions.as_slice()).collect();
-        let cider = CiderReward::new(&references)?;
-        terms.push(Term { weight: settings.cider, reward: Box::new(cider) });
-    }
-    Ok(WeightedSum::new(terms)?)
-}
-
-fn select(values: &[f32], keep: impl Fn(usize) -> bool) -> Vec<f32> {
-    values.iter().enumerate().filter(|(row, _)| keep(*row)).map(|(_, value)| *value).collect()
-}
-
-/// Mean entropy of the next-word distribution over the words that were sampled, in nats.
+/// Entropy of the next-word distribution, in nats.
 ///
 /// # Shapes
-/// - logits: `[N, T, V]`; mask: `[N, T]`
-fn entropy(logits: Tensor<3>, mask: Tensor<2>) -> f64 {
+/// - logits: `[N, T, V]`; output: `[N, T]`
+fn entropy(logits: Tensor<3>) -> Tensor<2> {
     let terms = softmax(logits.clone(), 2) * log_softmax(logits, 2);
-    let entropy = -terms.sum_dim(2).squeeze_dim::<2>(2);
-    f64::from(masked_mean(entropy, mask).into_scalar::<f32>())
+    -terms.sum_dim(2).squeeze_dim::<2>(2)
+}
+
+/// Kullback-Leibler divergence of the next-word distributions, `Σ p (ln p - ln q)`, in nats.
+///
+/// # Shapes
+/// - policy (`p`), reference (`q`): logits `[N, T, V]`; output: `[N, T]`
+fn divergence(policy: Tensor<3>, reference: Tensor<3>) -> Tensor<2> {
+    let ratio = log_softmax(policy.clone(), 2) - log_softmax(reference, 2);
+    (softmax(policy, 2) * ratio).sum_dim(2).squeeze_dim::<2>(2)
 }
 
 /// Mean and spread of the reward, of each of its terms, and of the advantage, over the samples.
-fn reward_numbers(
-    scores: &Scores,
-    advantages: &[f32],
-    samples: usize,
-    is_sample: impl Fn(usize) -> bool + Copy,
-) -> Numbers {
-    let sampled = select(&scores.total, is_sample);
+fn reward_numbers(scores: &Scores, advantages: &[f32], greedy: bool, samples: usize) -> Numbers {
+    let sampled = split_greedy(&scores.total, greedy, samples).0;
     let (mean, std) = mean_std(&sampled);
     let mut numbers = vec![("reward".into(), mean), ("reward_std".into(), std)];
     for term in &scores.terms {
-        let (mean, std) = mean_std(&select(&term.scores, is_sample));
+        let (mean, std) = mean_std(&split_greedy(&term.scores, greedy, samples).0);
         numbers.push((format!("{}_mean", term.name), mean));
         numbers.push((format!("{}_std", term.name), std));
     }
@@ -234,4 +219,23 @@ fn mean_std(values: &[f32]) -> (f64, f64) {
     let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
     let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
     (mean, variance.sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entropy_and_divergence_are_those_of_the_textbook() {
+        let device = Device::flex();
+        // p = (3/4, 1/4), q = (1/2, 1/2).
+        let p = Tensor::<3>::from_data([[[3f32.ln(), 0.0]]], &device);
+        let q = Tensor::<3>::zeros([1, 1, 2], &device);
+        let value = |t: Tensor<2>| f64::from(t.into_scalar::<f32>());
+        let expected = -(0.75 * 0.75f64.ln() + 0.25 * 0.25f64.ln());
+        assert!((value(entropy(p.clone())) - expected).abs() < 1e-6);
+        let expected = 0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln();
+        assert!((value(divergence(p.clone(), q)) - expected).abs() < 1e-6);
+        assert!(value(divergence(p.clone(), p)).abs() < 1e-6);
+    }
 }

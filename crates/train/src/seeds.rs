@@ -15,6 +15,8 @@ pub enum Purpose {
     Dropout = 3,
     /// Fresh weights.
     Weights = 4,
+    /// Captions and their broken versions that validation looks at.
+    Validation = 5,
 }
 
 /// The generator of (seed, step, purpose): the same on every machine, whatever ran before.

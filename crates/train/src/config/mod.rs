@@ -4,10 +4,13 @@
 //! the run folder.
 
 mod file;
+mod reward;
 
 use finecap_captioner::Norm;
-use finecap_reward::Baseline;
+use finecap_reward::{AdvantageRule, Baseline};
 use serde::{Deserialize, Serialize};
+
+pub use reward::{RewardSettings, TermSettings, Tower};
 
 use crate::TrainError;
 use crate::schedule::Schedule;
@@ -24,6 +27,8 @@ pub struct Config {
     pub captioner: CaptionerSettings,
     /// The MLE phase.
     pub mle: MleSettings,
+    /// The grammar phase.
+    pub grammar: GrammarSettings,
     /// The SCST phase.
     pub scst: ScstSettings,
     /// Checkpoints and validation.
@@ -182,24 +187,72 @@ impl Default for MleSettings {
     }
 }
 
-/// Weights of the reward's terms; a term of weight 0 is not computed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RewardSettings {
-    /// Weight of CLIP-S.
-    pub clip_s: f32,
-    /// Weight of CIDEr-D against the training references.
-    pub cider: f32,
-    /// Prompt of CLIP-S.
-    pub prompt: String,
-    /// Factor `w` inside CLIP-S.
-    pub clip_s_w: f32,
+/// Which weights AdamW's decay leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecayGroups {
+    /// Biases only, as it comes out in the reference code, whose pattern for norms matches none.
+    Reference,
+    /// Biases, norms and the logit scale, as is usual.
+    Standard,
 }
 
-impl Default for RewardSettings {
+/// Tuning of a CLIP text tower with a grammar head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GrammarSettings {
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Images a step, each with one caption and one broken version of it.
+    pub batch_size: usize,
+    /// Learning rate.
+    pub schedule: Schedule,
+    /// AdamW's decoupled weight decay.
+    pub weight_decay: f32,
+    /// What is decayed.
+    pub decay_groups: DecayGroups,
+    /// Largest joint gradient norm; 0 for no clipping.
+    pub clip_norm: f64,
+    /// Weight of matching captions to their images; 0 needs no images.
+    pub contrastive_weight: f32,
+    /// Weight of telling captions from broken ones.
+    pub grammar_weight: f32,
+    /// Width of the head's hidden layer; 0 for that of the text tower.
+    pub hidden: usize,
+    /// Put before every caption, with a space between; may be empty. Saved with the head, which
+    /// is asked with the same one unless `scst.reward.grammar_prompt` says otherwise.
+    pub prompt: String,
+    /// Share of the pictures that is held out where captions come as plain text.
+    pub holdout: f64,
+}
+
+impl Default for GrammarSettings {
     fn default() -> Self {
-        Self { clip_s: 1.0, cider: 0.0, prompt: "A photo depicts".into(), clip_s_w: 2.5 }
+        Self {
+            steps: 600,
+            batch_size: 64,
+            schedule: Schedule::Constant { lr: 1e-4, warmup: 0 },
+            weight_decay: 0.01,
+            decay_groups: DecayGroups::Standard,
+            clip_norm: 0.0,
+            contrastive_weight: 1.0,
+            grammar_weight: 1.0,
+            hidden: 0,
+            prompt: String::new(),
+            holdout: 0.05,
+        }
     }
+}
+
+/// How the policy-gradient loss is averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// Over all tokens of the batch, as in the reference: a token of a long caption counts as
+    /// much as one of a short caption.
+    Token,
+    /// Summed over each caption, then averaged over captions: the gradient of the expected reward.
+    Sequence,
 }
 
 /// Self-critical sequence training.
@@ -212,8 +265,16 @@ pub struct ScstSettings {
     pub batch_size: usize,
     /// Samples of each image.
     pub samples: usize,
-    /// What a sample's reward is compared with.
+    /// What a sample's reward is compared with, for the terms that don't bring their own.
     pub baseline: Baseline,
+    /// Divide an image's advantages by the standard deviation of its samples' rewards.
+    pub divide_by_spread: bool,
+    /// Average of the loss.
+    pub reduction: Reduction,
+    /// Weight of the Kullback-Leibler divergence from the captioner that training started from.
+    pub kl_beta: f32,
+    /// Weight of the entropy of the next word, which is made larger.
+    pub entropy_bonus: f32,
     /// Sampling temperature.
     pub temperature: f32,
     /// Dropout while the samples' log-probabilities are computed; samples are always drawn
@@ -234,12 +295,23 @@ impl Default for ScstSettings {
             batch_size: 16,
             samples: 5,
             baseline: Baseline::Greedy,
+            divide_by_spread: false,
+            reduction: Reduction::Token,
+            kl_beta: 0.0,
+            entropy_bonus: 0.0,
             temperature: 1.0,
             dropout: 0.0,
             schedule: Schedule::Constant { lr: 1e-4, warmup: 0 },
             clip_norm: 1.0,
             reward: RewardSettings::default(),
         }
+    }
+}
+
+impl ScstSettings {
+    /// How scores become advantages.
+    pub fn advantage_rule(&self) -> AdvantageRule {
+        AdvantageRule { baseline: self.baseline, divide_by_spread: self.divide_by_spread }
     }
 }
 
@@ -280,6 +352,7 @@ impl Default for Config {
             clip: ClipSettings::default(),
             captioner: CaptionerSettings::default(),
             mle: MleSettings::default(),
+            grammar: GrammarSettings::default(),
             scst: ScstSettings::default(),
             checkpoint: CheckpointSettings::default(),
         }
@@ -298,6 +371,8 @@ impl Config {
             ("mle.steps", self.mle.steps),
             ("mle.batch_size", self.mle.batch_size),
             ("mle.captions_per_image", self.mle.captions_per_image),
+            ("grammar.steps", self.grammar.steps),
+            ("grammar.batch_size", self.grammar.batch_size),
             ("scst.steps", self.scst.steps),
             ("scst.batch_size", self.scst.batch_size),
             ("scst.samples", self.scst.samples),
@@ -318,10 +393,14 @@ impl Config {
                 "must be at least 2: the loss compares pairs",
             ));
         }
-        if self.scst.baseline == Baseline::LeaveOneOut && self.scst.samples < 2 {
+        let scst = &self.scst;
+        let others = scst.divide_by_spread
+            || scst.baseline == Baseline::LeaveOneOut
+            || scst.reward.terms().any(|(_, term)| term.baseline == Some(Baseline::LeaveOneOut));
+        if others && scst.samples < 2 {
             return Err(TrainError::setting(
                 "scst.samples",
-                "must be at least 2 for the leave-one-out baseline",
+                "must be at least 2 for the leave-one-out baseline and for `divide_by_spread`",
             ));
         }
         for (field, value) in [
@@ -340,7 +419,13 @@ impl Config {
             ("clip.clip_norm", self.clip.clip_norm),
             ("mle.clip_norm", self.mle.clip_norm),
             ("scst.clip_norm", self.scst.clip_norm),
+            ("grammar.clip_norm", self.grammar.clip_norm),
             ("clip.weight_decay", f64::from(self.clip.weight_decay)),
+            ("grammar.weight_decay", f64::from(self.grammar.weight_decay)),
+            ("scst.kl_beta", f64::from(scst.kl_beta)),
+            ("scst.entropy_bonus", f64::from(scst.entropy_bonus)),
+            ("grammar.contrastive_weight", f64::from(self.grammar.contrastive_weight)),
+            ("grammar.grammar_weight", f64::from(self.grammar.grammar_weight)),
         ] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(TrainError::setting(
@@ -349,24 +434,18 @@ impl Config {
                 ));
             }
         }
+        if !(self.grammar.holdout > 0.0 && self.grammar.holdout <= 0.5) {
+            let problem =
+                format!("is {}: it must be above 0 and at most 0.5", self.grammar.holdout);
+            return Err(TrainError::setting("grammar.holdout", problem));
+        }
         if !(self.scst.temperature.is_finite() && self.scst.temperature > 0.0) {
             return Err(TrainError::setting("scst.temperature", "must be above 0"));
         }
-        let reward = &self.scst.reward;
-        for (field, value) in [
-            ("scst.reward.clip_s", reward.clip_s),
-            ("scst.reward.cider", reward.cider),
-            ("scst.reward.clip_s_w", reward.clip_s_w),
-        ] {
-            if !value.is_finite() {
-                return Err(TrainError::setting(field, "must be a finite number"));
-            }
-        }
-        if reward.clip_s == 0.0 && reward.cider == 0.0 {
-            return Err(TrainError::setting("scst.reward", "has no term of a weight other than 0"));
-        }
+        scst.reward.check()?;
         self.clip.schedule.check("clip.schedule")?;
         self.mle.schedule.check("mle.schedule")?;
+        self.grammar.schedule.check("grammar.schedule")?;
         self.scst.schedule.check("scst.schedule")
     }
 }

@@ -28,6 +28,8 @@ pub enum ImageSource {
     File(PathBuf),
     /// A picture in memory.
     Memory(Arc<RgbImage>),
+    /// No picture: the captions are all there is.
+    None,
 }
 
 impl ImageSource {
@@ -39,6 +41,7 @@ impl ImageSource {
         match self {
             Self::File(path) => Ok(Arc::new(load_image(path)?)),
             Self::Memory(image) => Ok(image.clone()),
+            Self::None => Err(TrainError::setting("data", "has captions only, and no pictures")),
         }
     }
 }

@@ -36,7 +36,8 @@ struct Sentence {
 
 impl Dataset {
     /// Reads a JSON file in Karpathy's schema; pictures are looked for below `images`, under
-    /// `filepath/filename`, or under `filename` alone where that does not exist.
+    /// `filepath/filename`, or under `filename` alone where that does not exist. Without `images`
+    /// only the captions are read.
     ///
     /// Captions are the `tokens`, lower-cased; where a sentence has none, `raw` is split at what
     /// is not a letter, digit, apostrophe or hyphen.
@@ -44,12 +45,12 @@ impl Dataset {
     /// # Errors
     /// A missing or malformed file, an image without captions, an empty caption, a name that
     /// occurs twice, a picture that does not exist: each with file and entry.
-    pub fn karpathy(json: &Path, images: &Path) -> Result<Self, TrainError> {
+    pub fn karpathy(json: &Path, images: Option<&Path>) -> Result<Self, TrainError> {
         let text = fs::read_to_string(json).map_err(TrainError::io("read", json))?;
         let file: File = serde_json::from_str(&text).map_err(|e| {
             TrainError::file(json, format!("is not a data set in Karpathy's schema: {e}"))
         })?;
-        if !images.is_dir() {
+        if let Some(images) = images.filter(|images| !images.is_dir()) {
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
             return Err(TrainError::io("read the image folder", images)(source));
         }
@@ -60,16 +61,22 @@ impl Dataset {
                 TrainError::file(json, format!("images[{i}] ({}) {problem}", image.filename))
             };
             let nested = Path::new(&image.filepath).join(&image.filename);
-            let mut path = images.join(&nested);
             let mut name = nested.to_string_lossy().into_owned();
-            if !image.filepath.is_empty() && !path.is_file() {
-                path = images.join(&image.filename);
-                name = image.filename.clone();
-            }
-            if !path.is_file() {
-                let problem =
-                    format!("has no picture at {}: pass the right image folder", path.display());
-                return Err(entry(&problem));
+            let mut source = ImageSource::None;
+            if let Some(images) = images {
+                let mut path = images.join(&nested);
+                if !image.filepath.is_empty() && !path.is_file() {
+                    path = images.join(&image.filename);
+                    name = image.filename.clone();
+                }
+                if !path.is_file() {
+                    let problem = format!(
+                        "has no picture at {}: pass the right image folder",
+                        path.display()
+                    );
+                    return Err(entry(&problem));
+                }
+                source = ImageSource::File(path);
             }
             if !names.insert(name.clone()) {
                 return Err(entry("occurs twice: give every image a name of its own"));
@@ -91,7 +98,7 @@ impl Dataset {
             }
             records.push(ImageRecord {
                 name,
-                source: ImageSource::File(path),
+                source,
                 split: image.split,
                 captions,
                 alt_texts: image.alt_texts,
@@ -105,14 +112,20 @@ impl Dataset {
 }
 
 fn words(sentence: &Sentence) -> Vec<String> {
-    let clean = |word: &str| word.trim().to_lowercase();
-    let words: Vec<String> = if sentence.tokens.is_empty() {
-        let inside = |c: char| c.is_alphanumeric() || c == '\'' || c == '-';
-        sentence.raw.split(|c| !inside(c)).map(clean).collect()
-    } else {
-        sentence.tokens.iter().flat_map(|token| token.split_whitespace()).map(clean).collect()
-    };
-    words.into_iter().filter(|word| !word.is_empty()).collect()
+    if sentence.tokens.is_empty() {
+        return split_raw(&sentence.raw);
+    }
+    let words = sentence.tokens.iter().flat_map(|token| token.split_whitespace());
+    words.map(str::to_lowercase).collect()
+}
+
+/// The words of an untokenised caption, in lower case: it is split at what is not a letter,
+/// digit, apostrophe or hyphen.
+pub(super) fn split_raw(caption: &str) -> Vec<String> {
+    let inside = |c: char| c.is_alphanumeric() || c == '\'' || c == '-';
+    let words = caption.split(|c| !inside(c));
+    let words = words.filter(|word| word.contains(char::is_alphanumeric));
+    words.map(str::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -124,7 +137,7 @@ mod tests {
         let path = dir.path().join("dataset.json");
         fs::write(&path, json).unwrap();
         image::RgbImage::new(2, 2).save(dir.path().join("a.png")).unwrap();
-        Dataset::karpathy(&path, dir.path())
+        Dataset::karpathy(&path, Some(dir.path()))
     }
 
     #[test]
@@ -134,6 +147,18 @@ mod tests {
         let dataset = read(json).unwrap();
         assert_eq!(dataset.images[0].captions, ["a dog", "it's a well-fed dog isn't it"]);
         assert_eq!(dataset.split(Split::Train), [0]);
+    }
+
+    #[test]
+    fn captions_can_be_read_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("dataset.json");
+        let json = r#"{"images": [{"filename": "none.png", "split": "val",
+            "sentences": [{"raw": "A dog."}]}]}"#;
+        fs::write(&path, json).unwrap();
+        let dataset = Dataset::karpathy(&path, None).unwrap();
+        assert_eq!(dataset.images[0].captions, ["a dog"]);
+        assert!(dataset.images[0].source.load().is_err());
     }
 
     #[test]

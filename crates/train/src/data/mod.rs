@@ -1,5 +1,6 @@
 //! Data sets: pictures with captions, and the order in which training sees them.
 
+mod captions;
 mod dataset;
 mod karpathy;
 mod order;

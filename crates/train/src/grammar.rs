@@ -1,0 +1,403 @@
+//! The grammar phase: CLIP's text tower learns to tell captions from corrupted ones, with a head,
+//! while it goes on matching captions to pictures.
+
+use std::path::Path;
+
+use burn::module::{Module, ParamGroup};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::{Device, Int, Tensor};
+use finecap_captioner::Vocab;
+use finecap_clip::{Clip, ClipPipeline, contrastive_loss, normalize};
+use finecap_metrics::{Ranks, Ties};
+use finecap_reward::{
+    Corruption, GrammarHead, GrammarHeadConfig, GrammarScorer, Negative, Negatives,
+};
+use rand::Rng;
+use rand::seq::IndexedRandom;
+
+use crate::TrainError;
+use crate::checkpoint::write_json;
+use crate::clip::{fresh, names, prompted};
+use crate::config::{Config, DecayGroups, GrammarSettings};
+use crate::data::{Dataset, Split, batch};
+use crate::features::FeatureStore;
+use crate::fingerprint::data_fingerprint;
+use crate::gradients::clip_global_norm;
+use crate::phase::{Numbers, Phase};
+use crate::seeds::{Purpose, number, stream};
+
+/// Captions encoded together.
+const LENGTH_BATCH: usize = 32;
+
+/// What is trained: a CLIP, of which the image tower gets no gradient, and the head.
+#[derive(Module, Debug)]
+struct Tuned {
+    clip: Clip,
+    head: GrammarHead,
+}
+
+/// Tunes the text tower of `pipeline` with a grammar head on the training split, and leaves both
+/// in `run/grammar/model`.
+///
+/// Without `features` no picture is needed (`grammar.contrastive_weight` must be 0 then), and
+/// without `pipeline` a fresh text tower is trained. The numbers of the whole validation split
+/// are written to `run/grammar/validation.json`.
+///
+/// # Errors
+/// A run folder that belongs to other settings, numbers that are not finite, settings that need
+/// pictures where there are none.
+pub fn train_grammar(
+    run: &Path,
+    config: &Config,
+    dataset: &Dataset,
+    features: Option<&FeatureStore>,
+    pipeline: Option<ClipPipeline>,
+    device: &Device,
+    resume: bool,
+) -> Result<GrammarScorer, TrainError> {
+    let settings = &config.grammar;
+    let images = dataset.split(Split::Train);
+    if images.is_empty() {
+        return Err(TrainError::setting("data", "has no training images"));
+    }
+    if settings.contrastive_weight > 0.0 && features.is_none() {
+        return Err(TrainError::setting(
+            "grammar.contrastive_weight",
+            "is above 0, which needs pictures: give --data and --images, or set it to 0",
+        ));
+    }
+    let autodiff = device.clone().autodiff();
+    let mut phase =
+        Phase::open(run, "grammar", config, settings.steps, data_fingerprint(dataset), resume)?;
+
+    let captions = images.iter().flat_map(|&image| dataset.words(image));
+    let vocab = Vocab::build(captions, config.captioner.count_threshold, usize::MAX);
+    // The last word stands for all that are unknown.
+    let words = &vocab.words()[..vocab.words().len() - 1];
+    let negatives = Negatives::new(words)?;
+    let pipeline = match pipeline {
+        Some(pipeline) => pipeline,
+        None => fresh(&config.clip, words.iter().chain([&settings.prompt]), config.seed, device)?,
+    };
+    let width = pipeline.config.text_config.hidden_size;
+    let hidden = if settings.hidden == 0 { width } else { settings.hidden };
+    let head_config = GrammarHeadConfig { width, hidden };
+    device.seed(number(config.seed, 3, Purpose::Weights));
+    let head = head_config.init(device);
+    let model = Tuned { clip: pipeline.model.clone(), head }.fork(&autodiff).train();
+    let (mut model, mut optimizer) = phase.restore(model, optimizer(settings))?;
+
+    for step in phase.remaining() {
+        let chosen = batch(&images, config.seed, step - 1, settings.batch_size);
+        let mut rng = stream(config.seed, step as u64, Purpose::Captions);
+        let (positives, broken) = draw(dataset, &chosen, &negatives, &mut rng);
+        let texts: Vec<String> = positives
+            .iter()
+            .copied()
+            .chain(broken.iter().map(|negative| negative.text.as_str()))
+            .map(|text| prompted(&settings.prompt, text))
+            .collect();
+        let ids = pipeline.tokenizer.encode_batch(&texts, model.clip.context_length())?;
+        let states = states_by_length(&model.clip, &ids, &autodiff)?;
+        let logits = model.head.forward(states.clone());
+        let grammar = cross_entropy(logits.clone(), chosen.len());
+        let mut loss = grammar.clone() * settings.grammar_weight;
+        let mut numbers: Numbers = vec![
+            ("grammar_loss".into(), scalar(grammar)),
+            ("accuracy".into(), accuracy(logits.inner(), chosen.len())),
+        ];
+        if let Some(features) = features.filter(|_| settings.contrastive_weight > 0.0) {
+            let text = model.clip.project_text(states.narrow(0, 0, chosen.len()));
+            let image = Tensor::from_inner(features.embeddings(&chosen, device));
+            let contrastive = contrastive_loss(image, text, model.clip.logit_scale());
+            loss = loss + contrastive.clone() * settings.contrastive_weight;
+            numbers.push(("contrastive_loss".into(), scalar(contrastive)));
+        }
+
+        let value = scalar(loss.clone());
+        phase.check_finite(step, "loss", value, &names(dataset, &chosen))?;
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
+        let norm = clip_global_norm(&model, &mut gradients, settings.clip_norm);
+        phase.check_finite(step, "gradient norm", norm, &names(dataset, &chosen))?;
+        let lr = settings.schedule.lr(step, settings.steps, width);
+        model = optimizer.step(lr, model, gradients);
+
+        let count = |f: fn(&Negative) -> usize| broken.iter().map(f).sum::<usize>() as f64;
+        numbers.extend([
+            ("loss".into(), value),
+            ("negative_redraws".into(), count(|negative| negative.redraws)),
+            ("negative_fallbacks".into(), count(|negative| usize::from(negative.fell_back))),
+            ("gradient_norm".into(), norm),
+            ("lr".into(), lr),
+        ]);
+        phase.log_step(step, numbers)?;
+        if phase.is_checkpoint(step) {
+            let mut images = dataset.validation();
+            images.truncate(config.checkpoint.validate_images);
+            let scorer = scorer(&model, &pipeline, &head_config, settings, device)?;
+            let numbers =
+                validate(&scorer, config, dataset, &images, features, &negatives, device)?;
+            phase.checkpoint(step, numbers, &model, &optimizer)?;
+        }
+    }
+
+    let model = phase.finish(model, |model, dir| {
+        let scorer = scorer(model, &pipeline, &head_config, settings, device)?;
+        Ok(scorer.save(dir)?)
+    })?;
+    let scorer = scorer(&model, &pipeline, &head_config, settings, device)?;
+    let images = dataset.validation();
+    let numbers = validate(&scorer, config, dataset, &images, features, &negatives, device)?;
+    let numbers: serde_json::Map<_, _> =
+        numbers.into_iter().map(|(name, value)| (name, value.into())).collect();
+    write_json(&run.join("grammar/validation.json"), &numbers)?;
+    Ok(scorer)
+}
+
+/// AdamW as in the reference: betas 0.9 and 0.999, epsilon 1e-6.
+fn optimizer(settings: &GrammarSettings) -> ModuleOptimizer {
+    let adamw = AdamWConfig::new().with_beta_2(0.999).with_epsilon(1e-6);
+    let undecayed = match settings.decay_groups {
+        // Its pattern "LayerNorm.weight" meets none of CLIP's names, so only biases are left out.
+        DecayGroups::Reference => vec![".bias", ".beta"],
+        DecayGroups::Standard => vec![".bias", ".beta", ".gamma", "logit_scale"],
+    };
+    adamw.clone().with_weight_decay(settings.weight_decay).init().with_group(
+        ParamGroup::from_any_predicates(undecayed),
+        adamw.with_weight_decay(0.0).build(),
+        None,
+    )
+}
+
+/// The model as it is now, without gradient graph.
+fn scorer(
+    model: &Tuned,
+    pipeline: &ClipPipeline,
+    config: &GrammarHeadConfig,
+    settings: &GrammarSettings,
+    device: &Device,
+) -> Result<GrammarScorer, TrainError> {
+    let model = model.valid().fork(device);
+    let pipeline = ClipPipeline { model: model.clip, ..pipeline.clone() };
+    Ok(GrammarScorer::new(pipeline, config.clone(), model.head, settings.prompt.clone())?)
+}
+
+/// One random caption of each image, and a broken version of it.
+fn draw<'a>(
+    dataset: &'a Dataset,
+    images: &[usize],
+    negatives: &Negatives,
+    rng: &mut impl Rng,
+) -> (Vec<&'a str>, Vec<Negative>) {
+    let positives: Vec<&str> = images
+        .iter()
+        .map(|&image| dataset.images[image].captions.choose(rng).map_or("", String::as_str))
+        .collect();
+    let broken = positives.iter().map(|caption| negatives.draw(caption, rng)).collect();
+    (positives, broken)
+}
+
+/// End-token states of captions, encoded in batches of similar length: a single long caption does
+/// not make all others as long.
+///
+/// # Shapes
+/// - output: `[N, D]`, in the order of `ids`
+fn states_by_length(
+    clip: &Clip,
+    ids: &[Vec<u32>],
+    device: &Device,
+) -> Result<Tensor<2>, TrainError> {
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    order.sort_by_key(|&row| ids[row].len());
+    let mut place = vec![0i64; ids.len()];
+    for (at, &row) in order.iter().enumerate() {
+        place[row] = at as i64;
+    }
+    let sorted: Vec<Vec<u32>> = order.iter().map(|&row| ids[row].clone()).collect();
+    let batches = sorted
+        .chunks(LENGTH_BATCH)
+        .map(|batch| clip.text_states(batch, device))
+        .collect::<Result<Vec<_>, _>>()?;
+    let place = Tensor::<1, Int>::from_data(place.as_slice(), device);
+    Ok(Tensor::cat(batches, 0).select(0, place))
+}
+
+/// Mean cross entropy of two classes.
+///
+/// # Shapes
+/// - logits: `[N, 2]`, the first `positives` rows of class 1, the others of class 0
+/// - output: `[1]`
+fn cross_entropy(logits: Tensor<2>, positives: usize) -> Tensor<1> {
+    let [n, _] = logits.dims();
+    let classes: Vec<i64> = (0..n).map(|row| i64::from(row < positives)).collect();
+    let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &logits.device());
+    -log_softmax(logits, 1).gather(1, classes.reshape([n, 1])).mean()
+}
+
+/// Share of rows whose class is the likelier one.
+fn accuracy(logits: Tensor<2>, positives: usize) -> f64 {
+    let probability: Vec<f32> =
+        softmax(logits, 1).narrow(1, 1, 1).into_data().iter::<f32>().collect();
+    let right = probability.iter().enumerate().filter(|(row, p)| (**p > 0.5) == (*row < positives));
+    right.count() as f64 / probability.len() as f64
+}
+
+fn scalar(tensor: Tensor<1>) -> f64 {
+    f64::from(tensor.into_scalar::<f32>())
+}
+
+/// One random caption of every image against a random broken version of it, the same each time;
+/// the first number is the score, minus the loss.
+fn validate(
+    scorer: &GrammarScorer,
+    config: &Config,
+    dataset: &Dataset,
+    images: &[usize],
+    features: Option<&FeatureStore>,
+    negatives: &Negatives,
+    device: &Device,
+) -> Result<Numbers, TrainError> {
+    if images.is_empty() {
+        return Ok(vec![("score".into(), 0.0)]);
+    }
+    let settings = &config.grammar;
+    let mut rng = stream(config.seed, 0, Purpose::Validation);
+    let (positives, broken) = draw(dataset, images, negatives, &mut rng);
+    let of_positives = scorer.probabilities(&positives, device)?;
+    let texts: Vec<&str> = broken.iter().map(|negative| negative.text.as_str()).collect();
+    let of_broken = scorer.probabilities(&texts, device)?;
+    let log = |p: f32| f64::from(p.max(f32::MIN_POSITIVE)).ln();
+    let sum: f64 = of_positives.iter().map(|&p| log(p)).sum::<f64>()
+        + of_broken.iter().map(|&p| log(1.0 - p)).sum::<f64>();
+    let mut loss = -sum / (2 * images.len()) as f64 * f64::from(settings.grammar_weight);
+    let mut numbers = confusion(&of_positives, &of_broken);
+    for kind in Corruption::ALL {
+        let of_kind: Vec<f32> = (broken.iter().zip(&of_broken))
+            .filter(|(negative, _)| negative.kind == kind)
+            .map(|(_, &p)| p)
+            .collect();
+        if !of_kind.is_empty() {
+            let found = of_kind.iter().filter(|&&p| p <= 0.5).count();
+            let name = format!("accuracy_{}", kind.name());
+            numbers.push((name, found as f64 / of_kind.len() as f64));
+        }
+    }
+    if let Some(features) = features {
+        let texts: Vec<String> =
+            positives.iter().map(|caption| prompted(&settings.prompt, caption)).collect();
+        let text = scorer.pipeline.embed_texts(&texts, device)?;
+        let image = normalize(features.embeddings(images, device));
+        if settings.contrastive_weight > 0.0 {
+            let scale = scorer.pipeline.model.logit_scale();
+            let contrastive = scalar(contrastive_loss(image.clone(), text.clone(), scale));
+            loss += contrastive * f64::from(settings.contrastive_weight);
+        }
+        numbers.extend(retrieval(text, image)?);
+    }
+    numbers.insert(0, ("score".into(), -loss));
+    numbers.push(("validation_images".into(), images.len() as f64));
+    Ok(numbers)
+}
+
+/// Precision, recall, accuracy and F1 of "is a sentence", at a probability above one half.
+fn confusion(of_positives: &[f32], of_broken: &[f32]) -> Numbers {
+    let above = |of: &[f32]| of.iter().filter(|&&p| p > 0.5).count() as f64;
+    let (true_positives, false_positives) = (above(of_positives), above(of_broken));
+    let (positives, broken) = (of_positives.len() as f64, of_broken.len() as f64);
+    let precision = true_positives / (true_positives + false_positives).max(1.0);
+    let recall = true_positives / positives;
+    let f1 = 2.0 * true_positives / (true_positives + false_positives + positives).max(1.0);
+    let accuracy = (true_positives + broken - false_positives) / (positives + broken);
+    [("accuracy", accuracy), ("precision", precision), ("recall", recall), ("f1", f1)]
+        .map(|(name, value)| (name.to_string(), value))
+        .into()
+}
+
+/// R@1, 5 and 10 from texts to their images and back, in percent.
+///
+/// # Shapes
+/// - text, image: `[N, E]`, rows of length 1 that belong together
+fn retrieval(text: Tensor<2>, image: Tensor<2>) -> Result<Numbers, TrainError> {
+    let [n, _] = text.dims();
+    let own: Vec<usize> = (0..n).collect();
+    let texts_by_images = text.matmul(image.transpose());
+    let mut numbers = Numbers::new();
+    for (name, matrix) in
+        [("text_to_image", texts_by_images.clone()), ("image_to_text", texts_by_images.transpose())]
+    {
+        let similarities: Vec<f32> = matrix.into_data().iter::<f32>().collect();
+        let ranks = Ranks::new(&similarities, n, &own, Ties::Fair)?;
+        for k in [1, 5, 10] {
+            numbers.push((format!("{name}_r{k}"), ranks.recall(k)));
+        }
+    }
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Param;
+    use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+
+    use super::*;
+
+    #[derive(Module, Debug)]
+    struct Small {
+        norm: LayerNorm,
+        linear: Linear,
+        logit_scale: Param<Tensor<1>>,
+    }
+
+    /// What of a tensor of ones is left after one step with a gradient of 0.
+    fn decayed(groups: DecayGroups) -> [f32; 5] {
+        let device = Device::flex().autodiff();
+        let ones = burn::module::Initializer::Ones;
+        let mut norm = LayerNormConfig::new(1).init(&device);
+        norm.beta = Some(ones.init([1], &device));
+        let mut linear = LinearConfig::new(1, 1).init(&device);
+        (linear.weight, linear.bias) = (ones.init([1, 1], &device), Some(ones.init([1], &device)));
+        let model = Small { norm, linear, logit_scale: ones.init([1], &device) };
+        let x = Tensor::<2>::zeros([1, 1], &device);
+        let y = model.linear.forward(model.norm.forward(x)).sum() + model.logit_scale.val().sum();
+        let gradients = GradientsParams::from_grads((y * 0.0).backward(), &model);
+        let settings =
+            GrammarSettings { weight_decay: 0.5, decay_groups: groups, ..Default::default() };
+        let model = optimizer(&settings).step(1.0, model, gradients);
+        [
+            model.linear.weight.val().into_scalar(),
+            model.linear.bias.unwrap().val().into_scalar(),
+            model.norm.gamma.val().into_scalar(),
+            model.norm.beta.unwrap().val().into_scalar(),
+            model.logit_scale.val().into_scalar(),
+        ]
+    }
+
+    #[test]
+    fn the_reference_decays_norms_and_the_standard_does_not() {
+        assert_eq!(decayed(DecayGroups::Reference), [0.5, 1.0, 0.5, 1.0, 0.5]);
+        assert_eq!(decayed(DecayGroups::Standard), [0.5, 1.0, 1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn precision_and_recall_have_their_right_names() {
+        // 4 sentences, of which 3 are recognised; 5 broken ones, of which 1 is taken for good.
+        let numbers = confusion(&[0.9, 0.8, 0.7, 0.2], &[0.6, 0.1, 0.1, 0.1, 0.1]);
+        let of = |wanted: &str| numbers.iter().find(|(name, _)| name == wanted).unwrap().1;
+        assert_eq!((of("precision"), of("recall")), (0.75, 0.75));
+        assert!((of("accuracy") - 7.0 / 9.0).abs() < 1e-12);
+        assert!((of("f1") - 0.75).abs() < 1e-12);
+        let none = confusion(&[0.9], &[0.9, 0.9, 0.9]);
+        assert_eq!((none[1].1, none[2].1), (0.25, 1.0));
+    }
+
+    #[test]
+    fn cross_entropy_is_pytorchs() {
+        let device = Device::flex();
+        let logits = Tensor::<2>::from_data([[1.0, 2.0], [0.5, -0.5]], &device);
+        // -ln σ(1) for both rows: the first is of class 1, the second of class 0.
+        let expected = (1.0 + (-1.0f64).exp()).ln();
+        assert!((scalar(cross_entropy(logits.clone(), 1)) - expected).abs() < 1e-6);
+        assert_eq!(accuracy(logits, 1), 1.0);
+    }
+}

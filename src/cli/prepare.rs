@@ -1,0 +1,43 @@
+//! `finecap prepare`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use finecap::train::{Config, Dataset, captioner_vocab, cider_table, write_folder};
+
+#[derive(Args)]
+pub struct Prepare {
+    /// Captions, in the schema of Karpathy's dataset_coco.json; no picture is needed.
+    #[arg(long, value_name = "JSON")]
+    data: PathBuf,
+    /// Settings (TOML) of the captioner that will be trained: its vocabulary depends on them.
+    #[arg(long, value_name = "TOML")]
+    config: Option<PathBuf>,
+    /// Change one setting, as in --set captioner.count_threshold=5; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Folder for the vocabulary (vocab.json) and CIDEr-D's document frequencies (cider.json).
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+impl Prepare {
+    pub fn run(self) -> Result<()> {
+        let config = Config::read(self.config.as_deref(), &self.overrides)?;
+        let dataset = Dataset::karpathy(&self.data, None)?;
+        let vocab = captioner_vocab(&dataset, &config)?;
+        let table = cider_table(&dataset, &vocab)?;
+        write_folder(&self.out, |dir| {
+            vocab.save(&dir.join("vocab.json"))?;
+            Ok(table.save(&dir.join("cider.json"))?)
+        })?;
+        eprintln!(
+            "{} words, n-grams of the references of {} images -> {}",
+            vocab.len() - 2,
+            table.images(),
+            self.out.display()
+        );
+        Ok(())
+    }
+}
