@@ -6,19 +6,20 @@
 //! `cargo run --release --example paper_table -- --help` shows the options.
 #![recursion_limit = "256"]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use clap::Parser;
 use finecap::captioner::{Captioner, Vocab};
 use finecap::scenes::{ScenesConfig, generate};
 use finecap::train::{
-    Config, Dataset, Evaluator, FeatureStore, RewardModels, SceneScores, Split, TableRow,
-    greedy_captions, judge_scenes, table, train_clip, train_grammar, train_mle, train_scst,
-    write_json,
+    Config, Dataset, EvaluationFile, Evaluator, FeatureStore, RewardModels, Scores, Split,
+    TableRow, TrainError, greedy_captions, judge_scenes, table, train_clip, train_grammar,
+    train_mle, train_scst, write_json,
 };
 use serde_json::{Map, Value, json};
 
@@ -27,20 +28,51 @@ const RECIPES: [(&str, &str, &[&str]); 5] = [
     ("cider", "CIDEr", &["scst.reward.clip_s=0.0", "scst.reward.cider=1.0"]),
     ("clip_s", "CLIP-S", &["scst.reward.clip_s=1.0"]),
     ("cider_clip_s", "CIDEr + CLIP-S", &["scst.reward.clip_s=2.0", "scst.reward.cider=1.0"]),
-    // The weights of the paper's text; the released code's 2 : 1 does not restore grammar here.
     ("clip_s_grammar", "CLIP-S + Grammar", &["scst.reward.clip_s=1.0", "scst.reward.grammar=2.0"]),
     // Not in the paper.
     (
         "contrastive_grammar",
-        "Contrastive + Grammar, leave-one-out",
+        "Contrastive + Grammar",
         &[
             "scst.reward.clip_s=1.0",
             "scst.reward.contrastive=0.2",
             "scst.reward.grammar=2.0",
-            "scst.baseline=\"leave_one_out\"",
+            "scst.baseline=leave_one_out",
         ],
     ),
 ];
+
+/// One line of the table besides MLE.
+#[derive(Clone)]
+struct Recipe {
+    key: String,
+    name: String,
+    settings: Vec<String>,
+}
+
+impl Recipe {
+    /// Reads `key: setting=value, setting=value`.
+    fn parse(text: &str) -> Result<Self, String> {
+        let (key, settings) = text.split_once(':').ok_or("must be `key: setting=value, ...`")?;
+        let key = key.trim().to_string();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if key.is_empty() || !key.chars().all(plain) {
+            return Err("the key must be made of letters, digits and _".into());
+        }
+        let settings = settings.split(',').map(|s| s.trim().to_string()).collect();
+        Ok(Self { name: key.clone(), key, settings })
+    }
+
+    /// Those of the table, then `more`.
+    fn all(more: &[Self]) -> Vec<Self> {
+        let table = RECIPES.map(|(key, name, settings)| Self {
+            key: key.into(),
+            name: name.into(),
+            settings: settings.iter().map(|s| s.to_string()).collect(),
+        });
+        table.into_iter().chain(more.iter().cloned()).collect()
+    }
+}
 
 /// Compare rewards on generated scenes.
 #[derive(Parser)]
@@ -57,6 +89,10 @@ struct Arguments {
     /// First seed of the data and of training.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A further line, as in "mine: scst.reward.grammar=1.0, scst.kl_beta=0.1"; may be given
+    /// several times.
+    #[arg(long = "recipe", value_parser = Recipe::parse)]
+    recipes: Vec<Recipe>,
     /// Folder of the runs.
     #[arg(long, default_value = "runs/paper_table")]
     out: PathBuf,
@@ -85,15 +121,16 @@ fn run(arguments: Arguments) -> Result<()> {
             out.display()
         );
     }
+    let recipes = Recipe::all(&arguments.recipes);
     let names: Vec<(&str, &str)> = std::iter::once(("mle", "MLE"))
-        .chain(RECIPES.iter().map(|(key, name, _)| (*key, *name)))
+        .chain(recipes.iter().map(|recipe| (recipe.key.as_str(), recipe.name.as_str())))
         .collect();
-    let mut scores: Vec<Vec<SceneScores>> = vec![Vec::new(); names.len()];
+    let mut scores: Vec<Vec<Scores>> = vec![Vec::new(); names.len()];
     let last = arguments.seed + arguments.seeds - 1;
     for seed in arguments.seed..=last {
         eprintln!("seed {seed} of {}..={last}: {}", arguments.seed, out.display());
         let run = out.join(format!("seed-{seed}"));
-        let rows = run_seed(&run, seed, &arguments, &device)?;
+        let rows = run_seed(&run, seed, &recipes, &arguments, &device)?;
         scores.iter_mut().zip(rows).for_each(|(all, row)| all.push(row));
     }
     let rows: Vec<TableRow> =
@@ -115,10 +152,15 @@ fn run(arguments: Arguments) -> Result<()> {
         arguments.seeds,
         table(&rows)
     );
+    let report = out.join("report.html");
+    let runs: Vec<PathBuf> =
+        (arguments.seed..=last).map(|seed| out.join(format!("seed-{seed}"))).collect();
+    finecap::report::write(&runs, finecap::report::PICTURES, &report)?;
     println!(
-        "\n{:.0} s in all; results in {}",
+        "\n{:.0} s in all; results in {}, pictures and curves in {}",
         started.elapsed().as_secs_f64(),
-        out.join("results.json").display()
+        out.join("results.json").display(),
+        report.display()
     );
     Ok(())
 }
@@ -127,9 +169,10 @@ fn run(arguments: Arguments) -> Result<()> {
 fn run_seed(
     run: &Path,
     seed: u64,
+    recipes: &[Recipe],
     arguments: &Arguments,
     device: &Device,
-) -> Result<Vec<SceneScores>> {
+) -> Result<Vec<Scores>> {
     let file = if arguments.quick { "paper_table_quick.toml" } else { "paper_table.toml" };
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs").join(file);
     let seeded = format!("seed={seed}");
@@ -157,37 +200,41 @@ fn run_seed(
         device,
     };
     let test = dataset.split(Split::Test);
-    let judged = |dir: &Path, (model, vocab): &(Captioner, Vocab)| -> Result<SceneScores> {
-        let max_len = config.captioner.max_len;
+    let max_len = config.captioner.max_len;
+    // Gives the line of the table, and leaves it beside the model for the report.
+    let judged = |order: usize, name: &str, dir: &Path, model: &(Captioner, Vocab)| {
+        let (model, vocab) = model;
         let captions = greedy_captions(model, vocab, &features, &test, max_len, device)?;
         let (scores, mut captions) = evaluator.evaluate(&captions, &test)?;
         let scores = judge_scenes(scores, &mut captions, test.iter().map(|&i| &records[i]));
-        write_json(
-            &dir.join("evaluation.json"),
-            &json!({ "decoding": "greedy", "scores": scores, "captions": captions }),
-        )?;
-        Ok(scores)
+        let file = EvaluationFile::new(name, order, seed, "../pictures", &scores, captions);
+        file.write(dir)?;
+        Ok::<_, TrainError>(file.scores)
     };
-    let mut rows = vec![judged(&run.join("mle"), &mle)?];
-    for (key, name, settings) in RECIPES {
-        eprintln!("seed {seed}: {name}");
-        let mut overrides: Vec<String> = settings.iter().map(|s| s.to_string()).collect();
-        overrides.push(seeded.clone());
+    let pictures = run.join("pictures");
+    fs::create_dir_all(&pictures)
+        .with_context(|| format!("cannot create {}", pictures.display()))?;
+    for &image in &test {
+        let path = pictures.join(&dataset.images[image].name);
+        dataset.images[image].source.load()?.save(&path)?;
+    }
+
+    let mut rows = vec![judged(0, "MLE", &run.join("mle"), &mle)?];
+    for (order, recipe) in recipes.iter().enumerate() {
+        eprintln!("seed {seed}: {}", recipe.name);
+        let overrides: Vec<String> =
+            recipe.settings.iter().cloned().chain([seeded.clone()]).collect();
         let config = Config::read(Some(&file), &overrides)?;
-        let run = run.join(key);
+        let run = run.join(&recipe.key);
         let start = mle.clone();
         let model = train_scst(&run, &config, &dataset, &features, models, start, device, resume)?;
-        rows.push(judged(&run, &model)?);
+        rows.push(judged(order + 1, &recipe.name, &run, &model)?);
     }
-    println!(
-        "\nseed {seed}:\n{}\n",
-        table(
-            &std::iter::once("MLE")
-                .chain(RECIPES.iter().map(|(_, name, _)| *name))
-                .zip(&rows)
-                .map(|(name, row)| TableRow::new(name, std::slice::from_ref(row)))
-                .collect::<Vec<_>>()
-        )
-    );
+    let names = std::iter::once("MLE").chain(recipes.iter().map(|recipe| recipe.name.as_str()));
+    let rows_of_seed: Vec<TableRow> = names
+        .zip(&rows)
+        .map(|(name, row)| TableRow::new(name, std::slice::from_ref(row)))
+        .collect();
+    println!("\nseed {seed}:\n{}\n", table(&rows_of_seed));
     Ok(rows)
 }

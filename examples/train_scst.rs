@@ -99,8 +99,8 @@ fn run(arguments: Arguments) -> Result<()> {
     println!(
         "{}",
         table(&[
-            TableRow::new("MLE", std::slice::from_ref(&mle_row)),
-            TableRow::new("CLIP-S", std::slice::from_ref(&scst_row)),
+            TableRow::new("MLE", &[mle_row.numbers()]),
+            TableRow::new("CLIP-S", &[scst_row.numbers()]),
         ])
     );
     let mut examples = Vec::new();

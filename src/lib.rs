@@ -11,9 +11,11 @@
 //! | [`metrics`] | caption metrics |
 //! | [`scenes`] | a generated data set with an exact judge |
 //! | [`train`] | data, training phases, checkpoints, evaluation |
+//! | [`report`] | an HTML page on trained captioners |
 //! | [`device`] | choosing a compute device by name |
 
 pub mod device;
+pub mod report;
 
 pub use finecap_captioner as captioner;
 pub use finecap_clip as clip;

@@ -3,6 +3,7 @@
 mod caption;
 mod doctor;
 mod prepare;
+mod report;
 mod scenes;
 mod score;
 mod train;
@@ -33,6 +34,8 @@ enum Command {
     Prepare(prepare::Prepare),
     /// Score captions.
     Score(score::Score),
+    /// Show trained captioners side by side in one HTML file.
+    Report(report::Report),
     /// Write the embedded data set as PNG files and Karpathy JSON.
     Scenes(scenes::Scenes),
     /// Tell what this binary can do on this machine.
@@ -47,6 +50,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Caption(caption) => caption.run(&device()?),
         Command::Prepare(prepare) => prepare.run(),
         Command::Score(score) => score.run(&device()?),
+        Command::Report(report) => report.run(),
         Command::Scenes(scenes) => scenes.run(),
         Command::Doctor => {
             doctor::run();

@@ -1,5 +1,7 @@
 //! Captions of held-out images, and what they are worth.
 
+use std::path::{Path, PathBuf};
+
 use burn::tensor::Device;
 use finecap_captioner::{Captioner, Decoding, Draws, Vocab};
 use finecap_metrics::{Ranks, TextStatistics, Ties, bleu, cider_d};
@@ -8,10 +10,12 @@ use finecap_scenes::Claim;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::checkpoint::{read_json, write_json};
 use crate::config::RewardSettings;
 use crate::data::Dataset;
 use crate::features::FeatureStore;
 use crate::rewards::RewardModels;
+use crate::table::{Scores, numbers};
 
 /// Images decoded together.
 const BATCH: usize = 64;
@@ -209,4 +213,55 @@ impl Evaluator<'_> {
 
 fn mean(values: &[f32]) -> f64 {
     values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64
+}
+
+/// What `evaluation.json` holds: one captioner on held-out images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationFile {
+    /// Name of the captioner in tables.
+    pub name: String,
+    /// Place among the captioners it is compared with.
+    pub order: usize,
+    /// Seed it was trained with.
+    pub seed: u64,
+    /// How the captions were decoded.
+    pub decoding: String,
+    /// Folder of the pictures; relative to the file, or absolute.
+    pub pictures: PathBuf,
+    /// The scores over all captions, by name.
+    pub scores: Scores,
+    /// Every caption.
+    pub captions: Vec<ScoredCaption>,
+}
+
+impl EvaluationFile {
+    /// Collects what is to be written, with the numbers of `scores` as they are serialised.
+    pub fn new(
+        name: impl Into<String>,
+        order: usize,
+        seed: u64,
+        pictures: impl Into<PathBuf>,
+        scores: &impl Serialize,
+        captions: Vec<ScoredCaption>,
+    ) -> Self {
+        let scores = numbers(scores);
+        let (name, pictures) = (name.into(), pictures.into());
+        Self { name, order, seed, decoding: "greedy".into(), pictures, scores, captions }
+    }
+
+    /// Reads `evaluation.json` in `dir`.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`] and [`TrainError::File`], naming the file.
+    pub fn read(dir: &Path) -> Result<Self, TrainError> {
+        read_json(&dir.join("evaluation.json"))
+    }
+
+    /// Writes `evaluation.json` in `dir`.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`] where writing fails.
+    pub fn write(&self, dir: &Path) -> Result<(), TrainError> {
+        write_json(&dir.join("evaluation.json"), self)
+    }
 }

@@ -1,70 +1,18 @@
-//! The table that compares captioners on generated scenes, whose truth is known.
+//! Tables of scores.
 
 use std::collections::BTreeMap;
 
-use finecap_metrics::phrase_recall;
-use finecap_scenes::{SceneRecord, judge};
 use serde::{Deserialize, Serialize};
 
-use crate::eval::{Evaluation, ScoredCaption};
-
-/// One line of the table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SceneScores {
-    /// What any captioner is scored by.
-    #[serde(flatten)]
-    pub scores: Evaluation,
-    /// Share of captions that are sentences of the scene grammar.
-    pub grammatical: f64,
-    /// Share of all claims that are true of their picture.
-    pub true_claims: f64,
-    /// Word recall of the phrase about the background.
-    pub background: f64,
-    /// Word recall of the phrases about the objects.
-    pub object: f64,
-    /// Word recall of the phrases about the relations, over scenes that have any.
-    pub relation: f64,
-}
-
-/// Adds what the exact judge says, to the whole and to each caption.
-///
-/// `records` belong to the captions, one each.
-pub fn judge_scenes<'a>(
-    scores: Evaluation,
-    captions: &mut [ScoredCaption],
-    records: impl IntoIterator<Item = &'a SceneRecord>,
-) -> SceneScores {
-    let (mut grammatical, mut claims, mut truths) = (0, 0, 0);
-    let mut recalls: [Vec<f64>; 3] = Default::default();
-    for (caption, record) in captions.iter_mut().zip(records) {
-        let verdict = judge(&caption.caption, &record.scene);
-        grammatical += usize::from(verdict.grammatical);
-        claims += verdict.claims.len();
-        truths += verdict.true_claims();
-        caption.grammatical = Some(verdict.grammatical);
-        caption.claims = verdict.claims;
-        let phrases = &record.phrases;
-        for (recalls, phrases) in
-            recalls.iter_mut().zip([&phrases.background, &phrases.object, &phrases.relation])
-        {
-            recalls.extend(phrase_recall(&caption.caption, phrases));
-        }
-    }
-    let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
-    let [background, object, relation] =
-        recalls.map(|values| values.iter().sum::<f64>() / values.len().max(1) as f64);
-    SceneScores {
-        grammatical: share(grammatical, captions.len()),
-        true_claims: share(truths, claims),
-        background,
-        object,
-        relation,
-        scores,
-    }
-}
-
-/// Numbers of one line by their names in `results.json`.
+/// Numbers of one captioner by their names in `results.json`.
 pub type Scores = BTreeMap<String, f64>;
+
+/// The fields of a struct that are numbers.
+pub(crate) fn numbers(scores: &impl Serialize) -> Scores {
+    let value = serde_json::to_value(scores).unwrap_or_default();
+    let fields = value.as_object().into_iter().flatten();
+    fields.filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect()
+}
 
 /// One line of the printed table: a recipe, over one or several seeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,8 +29,7 @@ pub struct TableRow {
 
 impl TableRow {
     /// Sums up the seeds of one recipe.
-    pub fn new(name: impl Into<String>, seeds: &[SceneScores]) -> Self {
-        let seeds: Vec<Scores> = seeds.iter().map(numbers).collect();
+    pub fn new(name: impl Into<String>, seeds: &[Scores]) -> Self {
         let n = seeds.len() as f64;
         let (mut mean, mut spread) = (Scores::new(), Scores::new());
         for name in seeds.first().into_iter().flat_map(BTreeMap::keys) {
@@ -98,15 +45,8 @@ impl TableRow {
     }
 }
 
-/// The fields of a line as they are serialised.
-fn numbers(row: &SceneScores) -> Scores {
-    let value = serde_json::to_value(row).unwrap_or_default();
-    let fields = value.as_object().into_iter().flatten();
-    fields.filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect()
-}
-
-/// Heading, name of the number, digits after the point.
-const COLUMNS: [(&str, &str, usize); 15] = [
+/// The columns in order: heading, name of the number, digits after the point.
+pub const COLUMNS: [(&str, &str, usize); 15] = [
     ("CIDEr-D", "cider", 3),
     ("BLEU-4", "bleu4", 3),
     ("CLIP-S", "clip_s", 3),
@@ -153,26 +93,9 @@ pub fn table(rows: &[TableRow]) -> String {
 mod tests {
     use super::*;
 
-    fn scores(r1: f64, grammar: Option<f64>) -> SceneScores {
-        SceneScores {
-            scores: Evaluation {
-                cider: 0.5,
-                bleu4: 0.2,
-                clip_s: 1.5,
-                ref_clip_s: 1.0,
-                r1,
-                r5: 2.0,
-                r10: 3.0,
-                grammar,
-                length: 4.0,
-                distinct: 7,
-            },
-            grammatical: 1.0,
-            true_claims: 0.5,
-            background: 0.1,
-            object: 0.2,
-            relation: 0.3,
-        }
+    fn scores(r1: f64, grammar: Option<f64>) -> Scores {
+        let more = grammar.map(|g| ("grammar".to_string(), g));
+        [("r1".to_string(), r1), ("distinct".to_string(), 7.0)].into_iter().chain(more).collect()
     }
 
     #[test]

@@ -1,0 +1,70 @@
+//! What is known about captions of generated scenes, whose truth is known.
+
+use finecap_metrics::phrase_recall;
+use finecap_scenes::{SceneRecord, judge};
+use serde::{Deserialize, Serialize};
+
+use crate::eval::{Evaluation, ScoredCaption};
+use crate::table::{Scores, numbers};
+
+/// One line of the table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SceneScores {
+    /// What any captioner is scored by.
+    #[serde(flatten)]
+    pub scores: Evaluation,
+    /// Share of captions that are sentences of the scene grammar.
+    pub grammatical: f64,
+    /// Share of all claims that are true of their picture.
+    pub true_claims: f64,
+    /// Word recall of the phrase about the background.
+    pub background: f64,
+    /// Word recall of the phrases about the objects.
+    pub object: f64,
+    /// Word recall of the phrases about the relations, over scenes that have any.
+    pub relation: f64,
+}
+
+/// Adds what the exact judge says, to the whole and to each caption.
+///
+/// `records` belong to the captions, one each.
+pub fn judge_scenes<'a>(
+    scores: Evaluation,
+    captions: &mut [ScoredCaption],
+    records: impl IntoIterator<Item = &'a SceneRecord>,
+) -> SceneScores {
+    let (mut grammatical, mut claims, mut truths) = (0, 0, 0);
+    let mut recalls: [Vec<f64>; 3] = Default::default();
+    for (caption, record) in captions.iter_mut().zip(records) {
+        let verdict = judge(&caption.caption, &record.scene);
+        grammatical += usize::from(verdict.grammatical);
+        claims += verdict.claims.len();
+        truths += verdict.true_claims();
+        caption.grammatical = Some(verdict.grammatical);
+        caption.claims = verdict.claims;
+        let phrases = &record.phrases;
+        for (recalls, phrases) in
+            recalls.iter_mut().zip([&phrases.background, &phrases.object, &phrases.relation])
+        {
+            recalls.extend(phrase_recall(&caption.caption, phrases));
+        }
+    }
+    let share = |part: usize, whole: usize| part as f64 / whole.max(1) as f64;
+    let [background, object, relation] =
+        recalls.map(|values| values.iter().sum::<f64>() / values.len().max(1) as f64);
+    SceneScores {
+        grammatical: share(grammatical, captions.len()),
+        true_claims: share(truths, claims),
+        background,
+        object,
+        relation,
+        scores,
+    }
+}
+
+impl SceneScores {
+    /// The fields by the names that they are serialised under.
+    pub fn numbers(&self) -> Scores {
+        numbers(self)
+    }
+}

@@ -1,0 +1,151 @@
+//! Training curves as SVG.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use anyhow::Result;
+
+use super::runs::Run;
+
+/// Points of a line at most; neighbours are averaged.
+const POINTS: usize = 120;
+
+/// Numbers of the log that are not worth a chart.
+const HIDDEN: [&str; 4] = ["step", "validation_step", "seconds", "lr"];
+
+const WIDTH: f64 = 340.0;
+const HEIGHT: f64 = 180.0;
+/// Room for the labels: left, right, top, bottom.
+const MARGIN: [f64; 4] = [46.0, 8.0, 8.0, 22.0];
+
+/// One number over the steps, a line for each captioner that logged it.
+pub(super) struct Chart {
+    pub name: String,
+    /// Index of the captioner, and its points.
+    pub lines: Vec<(usize, Vec<(f64, f64)>)>,
+}
+
+impl Chart {
+    /// A chart for every number that the logs hold, validations among them.
+    pub(super) fn all(runs: &[&Run]) -> Result<Vec<Self>> {
+        let logs = runs.iter().map(|run| run.log()).collect::<Result<Vec<_>>>()?;
+        let names: BTreeSet<(bool, &str)> = logs
+            .iter()
+            .flatten()
+            .filter_map(|line| line.as_object())
+            .flat_map(|line| {
+                let validation = line.contains_key("validation_step");
+                line.keys().map(move |name| (validation, name.as_str()))
+            })
+            .filter(|(_, name)| !HIDDEN.contains(name))
+            .collect();
+        let charts = names.into_iter().map(|(validation, name)| {
+            let step = if validation { "validation_step" } else { "step" };
+            let line = |log: &Vec<serde_json::Value>| -> Vec<(f64, f64)> {
+                let points = log.iter();
+                points
+                    .filter_map(|l| Some((l.get(step)?.as_f64()?, l.get(name)?.as_f64()?)))
+                    .collect()
+            };
+            let lines = logs.iter().map(line).enumerate();
+            let lines = lines.filter(|(_, points)| points.len() > 1);
+            let name = name.replace('_', " ");
+            Chart {
+                name: if validation { format!("{name}, validation") } else { name },
+                lines: lines.map(|(run, points)| (run, thin(&points))).collect(),
+            }
+        });
+        Ok(charts.filter(|chart| !chart.lines.is_empty()).collect())
+    }
+
+    /// The chart as an SVG element; lines have the classes `line` and `run-N`.
+    pub(super) fn svg(&self) -> String {
+        let points = || self.lines.iter().flat_map(|(_, points)| points);
+        let (x0, x1) = range(points().map(|p| p.0));
+        let (y0, y1) = range(points().map(|p| p.1));
+        let [left, right, top, bottom] = MARGIN;
+        let x = |v: f64| left + (v - x0) / (x1 - x0) * (WIDTH - left - right);
+        let y = |v: f64| HEIGHT - bottom - (v - y0) / (y1 - y0) * (HEIGHT - top - bottom);
+        let mut svg = format!(
+            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+            self.name
+        );
+        // Writing to a string can't fail.
+        for i in 0..3 {
+            let value = y0 + (y1 - y0) * f64::from(i) / 2.0;
+            let at = y(value);
+            let _ = write!(
+                svg,
+                "<line class=\"grid\" x1=\"{left}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
+                 <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+                WIDTH - right,
+                left - 5.0,
+                at + 3.5,
+                short(value)
+            );
+        }
+        for (value, anchor) in [(x0, "start"), (x1, "end")] {
+            let _ = write!(
+                svg,
+                "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
+                x(value),
+                HEIGHT - 6.0,
+                short(value)
+            );
+        }
+        for (run, points) in &self.lines {
+            let points: Vec<String> =
+                points.iter().map(|p| format!("{:.1},{:.1}", x(p.0), y(p.1))).collect();
+            let _ =
+                write!(svg, "<polyline class=\"line run-{run}\" points=\"{}\"/>", points.join(" "));
+        }
+        svg + "</svg>"
+    }
+}
+
+/// Means of neighbouring points, so that few are left.
+fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let group = points.len().div_ceil(POINTS).max(1);
+    let mean = |group: &[(f64, f64)], of: fn(&(f64, f64)) -> f64| {
+        group.iter().map(of).sum::<f64>() / group.len() as f64
+    };
+    points.chunks(group).map(|group| (mean(group, |p| p.0), mean(group, |p| p.1))).collect()
+}
+
+/// Smallest and largest, never equal.
+fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    if high > low { (low, high) } else { (low - 0.5, low + 0.5) }
+}
+
+/// Three significant digits at most.
+fn short(value: f64) -> String {
+    match value.abs() {
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.1}"),
+        v if v >= 0.01 || v == 0.0 => format!("{value:.2}"),
+        _ => format!("{value:.0e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_thinned_and_keep_their_ends() {
+        let points: Vec<(f64, f64)> = (1..=1000).map(|i| (f64::from(i), 2.0)).collect();
+        let thinned = thin(&points);
+        assert!(thinned.len() <= POINTS && thinned.len() > POINTS / 2);
+        assert!(thinned.iter().all(|p| p.1 == 2.0));
+        assert_eq!(thin(&points[..5]), points[..5]);
+    }
+
+    #[test]
+    fn a_flat_line_is_drawn_inside_the_chart() {
+        let chart = Chart { name: "loss".into(), lines: vec![(3, vec![(1.0, 7.0), (2.0, 7.0)])] };
+        let svg = chart.svg();
+        assert!(svg.contains("class=\"line run-3\"") && !svg.contains("NaN"), "{svg}");
+    }
+}

@@ -1,0 +1,66 @@
+//! A report on captioners as one self-contained HTML file: their scores, the curves of their
+//! training, and held-out pictures with every captioner's caption side by side.
+
+mod curves;
+mod page;
+mod runs;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use finecap_train::{TableRow, write_file};
+
+use curves::Chart;
+use page::Page;
+use runs::{Run, find};
+
+/// Most pictures in the gallery, by default.
+pub const PICTURES: usize = 60;
+
+/// Writes a report on every `evaluation.json` below the folders of `runs`.
+///
+/// Captioners of the same name are taken to be seeds of one recipe: the table gives their mean and
+/// spread, curves and gallery show the first. The gallery holds at most `pictures` pictures.
+///
+/// # Errors
+/// A folder without evaluations, a file that cannot be read, evaluations of different pictures.
+pub fn write(runs: &[PathBuf], pictures: usize, out: &Path) -> Result<()> {
+    let mut found: Vec<Run> = Vec::new();
+    for dir in runs {
+        let before = found.len();
+        find(dir, &mut found)?;
+        if found.len() == before {
+            bail!(
+                "there is no evaluation.json in {}: it is written at the end of `finecap train mle` and `scst`",
+                dir.display()
+            );
+        }
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for run in &found {
+        if !names.contains(&run.evaluation.name.as_str()) {
+            names.push(&run.evaluation.name);
+        }
+    }
+    let of_name = |name: &str| -> Vec<&Run> {
+        found.iter().filter(|run| run.evaluation.name == name).collect()
+    };
+    let table: Vec<TableRow> = names
+        .iter()
+        .map(|name| {
+            let seeds: Vec<_> =
+                of_name(name).iter().map(|run| run.evaluation.scores.clone()).collect();
+            TableRow::new(*name, &seeds)
+        })
+        .collect();
+    let first: Vec<&Run> = names.iter().filter_map(|name| of_name(name).first().copied()).collect();
+    let page = Page {
+        seeds: found.len().div_ceil(names.len().max(1)),
+        table: &table,
+        charts: Chart::all(&first)?,
+        gallery: page::gallery(&first, pictures)?,
+        names: &names,
+    };
+    write_file(out, &page.render())?;
+    Ok(())
+}

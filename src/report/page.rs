@@ -1,0 +1,259 @@
+//! The page itself.
+
+use std::io::Cursor;
+
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use finecap_clip::load_image;
+use finecap_train::{COLUMNS, ScoredCaption, TableRow};
+use image::{ImageFormat, imageops};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::curves::Chart;
+use super::runs::Run;
+
+/// Longer side of the pictures in the page, in pixels.
+const SIDE: u32 = 256;
+
+const STYLE: &str = include_str!("report.css");
+const SCRIPT: &str = include_str!("report.js");
+
+/// Everything on the page.
+pub(super) struct Page<'a> {
+    pub seeds: usize,
+    pub table: &'a [TableRow],
+    pub charts: Vec<Chart>,
+    pub gallery: Vec<Card<'a>>,
+    pub names: &'a [&'a str],
+}
+
+/// One picture with every captioner's caption.
+pub(super) struct Card<'a> {
+    picture: String,
+    captions: Vec<&'a ScoredCaption>,
+}
+
+/// The first `limit` pictures that all captioners have described.
+pub(super) fn gallery<'a>(runs: &[&'a Run], limit: usize) -> Result<Vec<Card<'a>>> {
+    let Some(first) = runs.first() else { return Ok(Vec::new()) };
+    let captions = &first.evaluation.captions;
+    // Spread over the data set, whose neighbours may be alike.
+    let stride = captions.len().div_ceil(limit.max(1)).max(1);
+    let mut cards = Vec::new();
+    for caption in captions.iter().step_by(stride) {
+        let same = |run: &&'a Run| {
+            run.evaluation.captions.iter().find(|other| other.image == caption.image)
+        };
+        let captions: Vec<&ScoredCaption> = runs.iter().filter_map(same).collect();
+        if captions.len() < runs.len() {
+            bail!(
+                "{} was not described by every run: a report compares runs on the same pictures",
+                caption.image
+            );
+        }
+        cards.push(Card { picture: data_url(first, &caption.image)?, captions });
+    }
+    Ok(cards)
+}
+
+/// A picture as text that a page can hold: PNG where small, JPEG where it was scaled down.
+fn data_url(run: &Run, name: &str) -> Result<String> {
+    let image = load_image(&run.picture(name))?;
+    let large = image.width().max(image.height()) > SIDE;
+    let (format, kind) = match large {
+        true => (ImageFormat::Jpeg, "jpeg"),
+        false => (ImageFormat::Png, "png"),
+    };
+    let image = match large {
+        true => {
+            let scale = f64::from(SIDE) / f64::from(image.width().max(image.height()));
+            let side = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
+            let (width, height) = (side(image.width()), side(image.height()));
+            imageops::resize(&image, width, height, imageops::FilterType::CatmullRom)
+        }
+        false => image,
+    };
+    let mut bytes = Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).with_context(|| format!("cannot encode {name}"))?;
+    Ok(format!("data:image/{kind};base64,{}", BASE64_STANDARD.encode(bytes.into_inner())))
+}
+
+impl Page<'_> {
+    pub(super) fn render(&self) -> String {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    title { "finecap report" }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    main {
+                        h1 { "finecap report" }
+                        (self.scores())
+                        (self.curves())
+                        (self.pictures())
+                    }
+                    script { (PreEscaped(SCRIPT)) }
+                }
+            }
+        }
+        .into_string()
+    }
+
+    fn scores(&self) -> Markup {
+        let has = |name: &str| self.table.iter().any(|row| row.mean.contains_key(name));
+        let columns: Vec<_> = COLUMNS.into_iter().filter(|(_, name, _)| has(name)).collect();
+        html! {
+            section {
+                h2 { "Scores" }
+                p {
+                    "Greedy captions of held-out pictures"
+                    @if self.seeds > 1 { ", mean and standard deviation over " (self.seeds) " seeds" }
+                    ". R@k is the share of captions, in percent, by which CLIP finds their own "
+                    "picture among the first k."
+                }
+                div.scroll {
+                    table {
+                        thead {
+                            tr { th { } @for (heading, _, _) in &columns { th { (heading) } } }
+                        }
+                        tbody {
+                            @for (run, row) in self.table.iter().enumerate() {
+                                tr {
+                                    th scope="row" { (dot(run)) (row.name) }
+                                    @for (_, name, digits) in &columns {
+                                        td {
+                                            @match row.mean.get(*name) {
+                                                Some(mean) => { (format!("{mean:.digits$}")) }
+                                                None => { "–" }
+                                            }
+                                            @if let Some(spread) = row.spread.get(*name) {
+                                                small { " ±" (format!("{spread:.digits$}")) }
+                                            }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn curves(&self) -> Markup {
+        html! {
+            @if !self.charts.is_empty() {
+                section {
+                    h2 { "Training" }
+                    p.legend {
+                        @for (run, name) in self.names.iter().enumerate() {
+                            label {
+                                input type="checkbox" checked data-run=(run);
+                                (dot(run)) (name)
+                            }
+                        }
+                    }
+                    div.charts {
+                        @for chart in &self.charts {
+                            figure {
+                                figcaption { (chart.name) }
+                                (PreEscaped(chart.svg()))
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn pictures(&self) -> Markup {
+        html! {
+            section {
+                h2 { "Pictures" }
+                form.controls {
+                    label {
+                        "Sort by "
+                        select name="sort" {
+                            option value="order" { "order in the data set" }
+                            option value="clip_s" { "difference in CLIP-S" }
+                            option value="cider" { "difference in CIDEr-D" }
+                            option value="rank" { "difference in rank" }
+                            option value="wrong" { "number of wrong claims" }
+                        }
+                    }
+                    label {
+                        "At least this part of the largest difference "
+                        input name="least" type="range" min="0" max="100" value="0";
+                    }
+                    label { "Words " input name="words" type="search" placeholder="in any caption"; }
+                    output { (self.gallery.len()) " pictures" }
+                }
+                div.gallery {
+                    @for (order, card) in self.gallery.iter().enumerate() { (self.card(order, card)) }
+                }
+            }
+        }
+    }
+
+    fn card(&self, order: usize, card: &Card) -> Markup {
+        let difference = |of: fn(&ScoredCaption) -> f64| {
+            let values = card.captions.iter().map(|caption| of(caption));
+            let (low, high) =
+                values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+            format!("{:.4}", high - low)
+        };
+        let wrong = card.captions.iter().flat_map(|c| &c.claims).filter(|c| !c.is_true).count();
+        html! {
+            article
+                data-order=(order)
+                data-clip_s=(difference(|c| c.clip_s))
+                data-cider=(difference(|c| c.cider))
+                data-rank=(difference(|c| c.rank as f64))
+                data-wrong=(wrong)
+            {
+                @if let Some(first) = card.captions.first() {
+                    img src=(card.picture) alt=(first.references.join("; ")) loading="lazy";
+                    div.text {
+                        p.references {
+                            strong { (first.image) }
+                            @for reference in &first.references { " · " (reference) }
+                        }
+                        @for (run, caption) in card.captions.iter().enumerate() {
+                            div.caption data-run=(run) {
+                                p {
+                                    (dot(run)) strong { (self.names[run]) } " "
+                                    @if caption.caption.is_empty() { em { "(empty)" } }
+                                    (caption.caption)
+                                    @if caption.grammatical == Some(false) {
+                                        " " span.broken { "no sentence" }
+                                    }
+                                }
+                                p.scores {
+                                    "CLIP-S " (format!("{:.3}", caption.clip_s))
+                                    " · CIDEr-D " (format!("{:.2}", caption.cider))
+                                    " · rank " (caption.rank)
+                                    @if let Some(grammar) = caption.grammar {
+                                        " · grammar " (format!("{grammar:.2}"))
+                                    }
+                                    @for claim in caption.claims.iter().filter(|c| !c.is_true) {
+                                        " " span.wrong title="not true of this picture" { (claim.text) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A spot in a captioner's colour.
+fn dot(run: usize) -> Markup {
+    html! { span class={ "dot run-" (run) } {} }
+}
