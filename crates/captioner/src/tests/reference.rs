@@ -35,8 +35,9 @@ struct Fixture {
 }
 
 fn fixture(name: &str, norm: Norm, device: &Device) -> Fixture {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join(format!("../../fixtures/captioner/{name}.safetensors"));
+    // Asked at run time: checkouts that share a target folder share binaries too.
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let path = Path::new(&root).join(format!("../../fixtures/captioner/{name}.safetensors"));
     let bytes = std::fs::read(&path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
 
