@@ -18,8 +18,8 @@ use finecap::captioner::{Captioner, Vocab};
 use finecap::scenes::{ScenesConfig, generate};
 use finecap::train::{
     Config, Dataset, EvaluationFile, Evaluator, FeatureStore, RewardModels, Scores, Split,
-    TableRow, TrainError, greedy_captions, judge_scenes, table, train_clip, train_grammar,
-    train_mle, train_scst, write_json,
+    TableRow, TrainError, evaluate_scenes, table, train_clip, train_grammar, train_mle, train_scst,
+    write_json,
 };
 use serde_json::{Map, Value, json};
 
@@ -200,13 +200,9 @@ fn run_seed(
         device,
     };
     let test = dataset.split(Split::Test);
-    let max_len = config.captioner.max_len;
     // Gives the line of the table, and leaves it beside the model for the report.
     let judged = |order: usize, name: &str, dir: &Path, model: &(Captioner, Vocab)| {
-        let (model, vocab) = model;
-        let captions = greedy_captions(model, vocab, &features, &test, max_len, device)?;
-        let (scores, mut captions) = evaluator.evaluate(&captions, &test)?;
-        let scores = judge_scenes(scores, &mut captions, test.iter().map(|&i| &records[i]));
+        let (scores, captions) = evaluate_scenes(&evaluator, model, &test, &records)?;
         let file = EvaluationFile::new(name, order, seed, "../pictures", &scores, captions);
         file.write(dir)?;
         Ok::<_, TrainError>(file.scores)

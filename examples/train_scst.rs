@@ -6,18 +6,16 @@
 //! `cargo run --release --example train_scst -- --help` shows the options.
 #![recursion_limit = "256"]
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Parser;
-use finecap::captioner::{Captioner, Vocab};
 use finecap::scenes::{ScenesConfig, generate};
 use finecap::train::{
-    Config, Dataset, Evaluator, FeatureStore, RewardModels, Split, TableRow, greedy_captions,
-    judge_scenes, table, train_clip, train_mle, train_scst,
+    Config, Dataset, Evaluator, FeatureStore, RewardModels, Split, TableRow, evaluate_scenes,
+    table, train_clip, train_mle, train_scst, write_json,
 };
 use serde_json::json;
 
@@ -86,14 +84,8 @@ fn run(arguments: Arguments) -> Result<()> {
         settings: &config.scst.reward,
         device: &device,
     };
-    let judged = |(model, vocab): &(Captioner, Vocab)| -> Result<_> {
-        let max_len = config.captioner.max_len;
-        let captions = greedy_captions(model, vocab, &features, &test, max_len, &device)?;
-        let (scores, mut captions) = evaluator.evaluate(&captions, &test)?;
-        Ok((judge_scenes(scores, &mut captions, test.iter().map(|&i| &records[i])), captions))
-    };
-    let (mle_row, before) = judged(&mle)?;
-    let (scst_row, after) = judged(&scst)?;
+    let (mle_row, before) = evaluate_scenes(&evaluator, &mle, &test, &records)?;
+    let (scst_row, after) = evaluate_scenes(&evaluator, &scst, &test, &records)?;
 
     println!("\nGreedy captions of {} held-out scenes:\n", test.len());
     println!(
@@ -128,8 +120,7 @@ fn run(arguments: Arguments) -> Result<()> {
         "examples": examples,
     });
     let path = out.join("results.json");
-    fs::write(&path, format!("{results:#}\n"))
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    write_json(&path, &results)?;
     println!(
         "\nR@1 is {gain:.1} times that of MLE. {:.0} s in all; results in {}",
         started.elapsed().as_secs_f64(),

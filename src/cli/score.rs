@@ -28,12 +28,12 @@ impl Score {
         let candidates = read(&self.candidates)?;
         let model = model_dir(&self.grammar)?;
         let scorer = GrammarScorer::load(&model, device)?;
-        let captions: Vec<&str> = candidates.values().flat_map(captions).collect();
-        let mut scores = scorer.probabilities(&captions, device)?.into_iter();
+        let texts: Vec<&str> = candidates.values().flat_map(captions).collect();
+        let mut scores = scorer.probabilities(&texts, device)?.into_iter();
         let scored: Map<String, Value> = candidates
             .iter()
             .map(|(key, value)| {
-                let scores: Vec<f32> = scores.by_ref().take(captions_len(value)).collect();
+                let scores: Vec<f32> = scores.by_ref().take(captions(value).count()).collect();
                 let value = match (value, scores.as_slice()) {
                     (Value::String(_), [score]) => Value::from(*score),
                     _ => Value::from(scores),
@@ -42,7 +42,7 @@ impl Score {
             })
             .collect();
         finecap::train::write_json(&self.output, &scored)?;
-        eprintln!("{} captions scored -> {}", captions.len(), self.output.display());
+        eprintln!("{} captions scored -> {}", texts.len(), self.output.display());
         Ok(())
     }
 }
@@ -68,10 +68,6 @@ fn read(path: &Path) -> Result<Map<String, Value>> {
 fn captions(value: &Value) -> impl Iterator<Item = &str> {
     let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     list.iter().filter_map(Value::as_str)
-}
-
-fn captions_len(value: &Value) -> usize {
-    captions(value).count()
 }
 
 /// The grammar model of a run, or the folder itself where it is one.

@@ -31,7 +31,7 @@ pub fn write(runs: &[PathBuf], pictures: usize, out: &Path) -> Result<()> {
         find(dir, &mut found)?;
         if found.len() == before {
             bail!(
-                "there is no evaluation.json in {}: it is written at the end of `finecap train mle` and `scst`",
+                "there is no evaluation.json in {}: `cargo run --release --example paper_table` writes them",
                 dir.display()
             );
         }
@@ -59,7 +59,6 @@ pub fn write(runs: &[PathBuf], pictures: usize, out: &Path) -> Result<()> {
         table: &table,
         charts: Chart::all(&first)?,
         gallery: page::gallery(&first, pictures)?,
-        names: &names,
     };
     write_file(out, &page.render())?;
     Ok(())

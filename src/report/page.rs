@@ -25,7 +25,6 @@ pub(super) struct Page<'a> {
     pub table: &'a [TableRow],
     pub charts: Vec<Chart>,
     pub gallery: Vec<Card<'a>>,
-    pub names: &'a [&'a str],
 }
 
 /// One picture with every captioner's caption.
@@ -151,10 +150,10 @@ impl Page<'_> {
                 section {
                     h2 { "Training" }
                     p.legend {
-                        @for (run, name) in self.names.iter().enumerate() {
+                        @for (run, row) in self.table.iter().enumerate() {
                             label {
                                 input type="checkbox" checked data-run=(run);
-                                (dot(run)) (name)
+                                (dot(run)) (row.name)
                             }
                         }
                     }
@@ -226,7 +225,7 @@ impl Page<'_> {
                         @for (run, caption) in card.captions.iter().enumerate() {
                             div.caption data-run=(run) {
                                 p {
-                                    (dot(run)) strong { (self.names[run]) } " "
+                                    (dot(run)) strong { (self.table[run].name) } " "
                                     @if caption.caption.is_empty() { em { "(empty)" } }
                                     (caption.caption)
                                     @if caption.grammatical == Some(false) {

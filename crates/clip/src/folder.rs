@@ -115,9 +115,11 @@ impl ClipPipeline {
         texts: &[S],
         device: &Device,
     ) -> Result<Tensor<2>, ClipError> {
-        self.encode_once(texts, self.config.projection_dim, device, |ids| {
-            Ok(normalize(self.model.encode_tokens(ids, device)?))
-        })
+        if texts.is_empty() {
+            return Ok(Tensor::zeros([0, self.config.projection_dim], device));
+        }
+        let states = self.text_states(texts, device)?;
+        Ok(normalize(self.model.project_text(states)))
     }
 
     /// States of the captions' end tokens before the projection, in order. Equal captions are
@@ -133,36 +135,11 @@ impl ClipPipeline {
         texts: &[S],
         device: &Device,
     ) -> Result<Tensor<2>, ClipError> {
-        self.encode_once(texts, self.config.text_config.hidden_size, device, |ids| {
-            self.model.text_states(ids, device)
-        })
-    }
-
-    /// Encodes each different caption once, in batches of similar length; gives `[N, width]`.
-    fn encode_once<S: AsRef<str> + Sync>(
-        &self,
-        texts: &[S],
-        width: usize,
-        device: &Device,
-        encode: impl Fn(&[Vec<u32>]) -> Result<Tensor<2>, ClipError>,
-    ) -> Result<Tensor<2>, ClipError> {
+        if texts.is_empty() {
+            return Ok(Tensor::zeros([0, self.config.text_config.hidden_size], device));
+        }
         let ids = self.tokenizer.encode_batch(texts, self.model.context_length())?;
-        let mut order: Vec<usize> = (0..ids.len()).collect();
-        order.sort_by(|&a, &b| ids[a].len().cmp(&ids[b].len()).then_with(|| ids[a].cmp(&ids[b])));
-        let mut unique: Vec<Vec<u32>> = Vec::new();
-        let mut row_of = vec![0i64; ids.len()];
-        for i in order {
-            if unique.last() != Some(&ids[i]) {
-                unique.push(ids[i].clone());
-            }
-            row_of[i] = unique.len() as i64 - 1;
-        }
-        if unique.is_empty() {
-            return Ok(Tensor::zeros([0, width], device));
-        }
-        let chunks = unique.chunks(TEXT_BATCH).map(encode).collect::<Result<Vec<_>, _>>()?;
-        let rows = Tensor::from_data(row_of.as_slice(), device);
-        Ok(Tensor::cat(chunks, 0).select(0, rows))
+        self.model.text_states_by_length(&ids, TEXT_BATCH, device)
     }
 
     /// Encodes pictures of any size; the embedding comes unit-length, the grid as it is.
@@ -177,6 +154,14 @@ impl ClipPipeline {
         let pixels = self.preprocess.batch(images, device)?;
         let features = self.model.encode_image(pixels);
         Ok(ImageFeatures { embedding: normalize(features.embedding), grid: features.grid })
+    }
+}
+
+/// A caption behind its prompt, with a space between; the bare caption where there is no prompt.
+pub fn prompted(prompt: &str, caption: &str) -> String {
+    match prompt {
+        "" => caption.to_string(),
+        prompt => format!("{prompt} {caption}"),
     }
 }
 

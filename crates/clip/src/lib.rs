@@ -16,7 +16,7 @@ mod vision;
 
 pub use config::{Activation, ClipConfig, TextConfig, VisionConfig};
 pub use error::ClipError;
-pub use folder::ClipPipeline;
+pub use folder::{ClipPipeline, prompted};
 pub use loss::{MAX_LOGIT_SCALE, contrastive_loss};
 pub use model::{Clip, ImageFeatures, normalize};
 pub use preprocess::{Fit, PreprocessConfig, decode_image, load_image};

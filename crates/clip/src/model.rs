@@ -112,6 +112,39 @@ impl Clip {
         Ok(self.text_model.forward(ids, ends))
     }
 
+    /// [`text_states`](Self::text_states) of at least one caption, computed in batches of `batch`
+    /// captions of similar length, so that a single long one does not make all others as long.
+    /// Equal captions are encoded once.
+    ///
+    /// # Shapes
+    /// - output: `[N, D]`, in the order of `captions`
+    ///
+    /// # Errors
+    /// Those of [`encode_tokens`](Self::encode_tokens).
+    pub fn text_states_by_length(
+        &self,
+        captions: &[Vec<u32>],
+        batch: usize,
+        device: &Device,
+    ) -> Result<Tensor<2>, ClipError> {
+        let mut order: Vec<usize> = (0..captions.len()).collect();
+        order.sort_by_key(|&i| (captions[i].len(), &captions[i]));
+        let mut unique: Vec<Vec<u32>> = Vec::new();
+        let mut row_of = vec![0i64; captions.len()];
+        for i in order {
+            if unique.last() != Some(&captions[i]) {
+                unique.push(captions[i].clone());
+            }
+            row_of[i] = unique.len() as i64 - 1;
+        }
+        let batches = unique
+            .chunks(batch)
+            .map(|captions| self.text_states(captions, device))
+            .collect::<Result<Vec<_>, _>>()?;
+        let rows = Tensor::from_data(row_of.as_slice(), device);
+        Ok(Tensor::cat(batches, 0).select(0, rows))
+    }
+
     /// Projects end-token states into the embedding space.
     ///
     /// # Shapes

@@ -1,6 +1,7 @@
 //! CLIP-S, the image-text similarity of Hessel et al. (2021), and what is built on it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use finecap_clip::{ClipPipeline, MAX_LOGIT_SCALE};
@@ -28,12 +29,13 @@ impl Default for ClipScoreConfig {
 /// `w · max(cos(image, text), 0)` from frozen CLIP encoders.
 ///
 /// Pictures are given as embeddings, encoded once by the caller. A caption that occurs several times
-/// in a batch is encoded once.
+/// in a batch is encoded once. Clones share the text tower and the pictures.
+#[derive(Clone)]
 pub struct ClipScore {
     config: ClipScoreConfig,
     encoder: TextEncoder,
     /// Unit-length rows.
-    images: Vec<Vec<f32>>,
+    images: Arc<Vec<Vec<f32>>>,
 }
 
 impl ClipScore {
@@ -53,7 +55,7 @@ impl ClipScore {
             let norm = dot(row, row).sqrt();
             row.iter_mut().for_each(|x| *x /= norm);
         }
-        Self { config, encoder, images }
+        Self { config, encoder, images: Arc::new(images) }
     }
 
     /// Embeddings of the candidates' captions.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::{Device, Tensor};
-use finecap_clip::{ClipPipeline, normalize};
+use finecap_clip::{ClipPipeline, normalize, prompted};
 
 use crate::RewardError;
 
@@ -73,14 +73,6 @@ impl TextEncoder {
     ) -> Result<Vec<Vec<f32>>, RewardError> {
         let states = self.states(prompt, captions)?;
         Ok(rows(normalize(self.pipeline.model.project_text(states))))
-    }
-}
-
-/// A caption behind its prompt.
-pub(crate) fn prompted(prompt: &str, caption: &str) -> String {
-    match prompt {
-        "" => caption.to_string(),
-        prompt => format!("{prompt} {caption}"),
     }
 }
 

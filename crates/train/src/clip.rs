@@ -8,7 +8,7 @@ use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use finecap_clip::{
     Clip, ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig, TextConfig, VisionConfig,
-    contrastive_loss,
+    contrastive_loss, prompted,
 };
 use image::RgbImage;
 use rand::seq::IndexedRandom;
@@ -18,6 +18,7 @@ use crate::config::{ClipSettings, ClipTexts, Config, TokenizerKind};
 use crate::data::{Dataset, Split, batch};
 use crate::fingerprint::data_fingerprint;
 use crate::gradients::clip_global_norm;
+use crate::mle::validation_images;
 use crate::phase::{Numbers, Phase};
 use crate::prefetch::prefetch;
 use crate::seeds::{Purpose, number, stream};
@@ -137,13 +138,6 @@ fn texts_of<'a>(settings: &ClipSettings, dataset: &'a Dataset, image: usize) -> 
     }
 }
 
-pub(crate) fn prompted(prompt: &str, text: &str) -> String {
-    match prompt {
-        "" => text.to_string(),
-        prompt => format!("{prompt} {text}"),
-    }
-}
-
 /// A model with fresh weights; a tokenizer of whole words knows those of `texts`.
 pub(crate) fn fresh<'a>(
     settings: &ClipSettings,
@@ -195,8 +189,7 @@ fn validate(
     device: &Device,
 ) -> Result<Numbers, TrainError> {
     let settings = &config.clip;
-    let mut images = dataset.validation();
-    images.truncate(config.checkpoint.validate_images);
+    let images = validation_images(dataset, config);
     if images.is_empty() {
         return Ok(vec![("score".into(), 0.0)]);
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use finecap_captioner::{Captioner, Decoding, Draws, Vocab};
+use finecap_clip::normalize;
 use finecap_metrics::{Ranks, TextStatistics, Ties, bleu, cider_d};
 use finecap_reward::{Candidate, ClipScore, ClipScoreConfig, RefClipScore, Reward, TextEncoder};
 use finecap_scenes::Claim;
@@ -158,24 +159,23 @@ impl Evaluator<'_> {
 
         let embeddings = self.features.embeddings(images, self.device);
         let encoder = TextEncoder::new(self.models.clip.clone(), self.device);
-        let clip = || {
-            let settings = self.settings;
-            let config =
-                ClipScoreConfig { prompt: settings.prompt.clone(), weight: settings.clip_s_w };
-            ClipScore::with_encoder(config, encoder.clone(), embeddings.clone())
-        };
+        // First, so that CLIP-S without a prompt finds these captions encoded.
+        let states = encoder.states("", &texts)?;
+        let bare = normalize(self.models.clip.model.project_text(states));
+        let settings = self.settings;
+        let config = ClipScoreConfig { prompt: settings.prompt.clone(), weight: settings.clip_s_w };
+        let mut clip = ClipScore::with_encoder(config, encoder, embeddings.clone());
         let candidates: Vec<Candidate> =
             texts.iter().enumerate().map(|(row, text)| Candidate::new(row, text)).collect();
-        let clip_s = clip().score(&candidates)?;
+        let clip_s = clip.score(&candidates)?;
         let definition = self.settings.ref_clip_s_definition;
         let ref_clip_s =
-            RefClipScore::new(clip(), definition, references.clone())?.score(&candidates)?;
+            RefClipScore::new(clip, definition, references.clone())?.score(&candidates)?;
         let grammar = match self.models.grammar {
             Some(scorer) => Some(scorer.probabilities(&texts, self.device)?),
             None => None,
         };
 
-        let bare = self.models.clip.embed_texts(&texts, self.device)?;
         let texts_by_images = bare.matmul(embeddings.transpose());
         let similarities: Vec<f32> = texts_by_images.into_data().iter::<f32>().collect();
         let own: Vec<usize> = (0..texts.len()).collect();

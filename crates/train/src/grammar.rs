@@ -7,8 +7,7 @@ use burn::module::{Module, ParamGroup};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Int, Tensor};
-use finecap_captioner::Vocab;
-use finecap_clip::{Clip, ClipPipeline, contrastive_loss, normalize};
+use finecap_clip::{Clip, ClipPipeline, contrastive_loss, prompted};
 use finecap_metrics::{Ranks, Ties};
 use finecap_reward::{
     Corruption, GrammarHead, GrammarHeadConfig, GrammarScorer, Negative, Negatives,
@@ -18,12 +17,13 @@ use rand::seq::IndexedRandom;
 
 use crate::TrainError;
 use crate::checkpoint::write_json;
-use crate::clip::{fresh, names, prompted};
+use crate::clip::{fresh, names};
 use crate::config::{Config, DecayGroups, GrammarSettings};
 use crate::data::{Dataset, Split, batch};
 use crate::features::FeatureStore;
 use crate::fingerprint::data_fingerprint;
 use crate::gradients::clip_global_norm;
+use crate::mle::{captioner_vocab, validation_images};
 use crate::phase::{Numbers, Phase};
 use crate::seeds::{Purpose, number, stream};
 
@@ -57,10 +57,8 @@ pub fn train_grammar(
     resume: bool,
 ) -> Result<GrammarScorer, TrainError> {
     let settings = &config.grammar;
+    let vocab = captioner_vocab(dataset, config)?;
     let images = dataset.split(Split::Train);
-    if images.is_empty() {
-        return Err(TrainError::setting("data", "has no training images"));
-    }
     if settings.contrastive_weight > 0.0 && features.is_none() {
         return Err(TrainError::setting(
             "grammar.contrastive_weight",
@@ -71,8 +69,6 @@ pub fn train_grammar(
     let mut phase =
         Phase::open(run, "grammar", config, settings.steps, data_fingerprint(dataset), resume)?;
 
-    let captions = images.iter().flat_map(|&image| dataset.words(image));
-    let vocab = Vocab::build(captions, config.captioner.count_threshold, usize::MAX);
     // The last word stands for all that are unknown.
     let words = &vocab.words()[..vocab.words().len() - 1];
     let negatives = Negatives::new(words)?;
@@ -99,7 +95,7 @@ pub fn train_grammar(
             .map(|text| prompted(&settings.prompt, text))
             .collect();
         let ids = pipeline.tokenizer.encode_batch(&texts, model.clip.context_length())?;
-        let states = states_by_length(&model.clip, &ids, &autodiff)?;
+        let states = model.clip.text_states_by_length(&ids, LENGTH_BATCH, &autodiff)?;
         let logits = model.head.forward(states.clone());
         let grammar = cross_entropy(logits.clone(), chosen.len());
         let mut loss = grammar.clone() * settings.grammar_weight;
@@ -133,8 +129,7 @@ pub fn train_grammar(
         ]);
         phase.log_step(step, numbers)?;
         if phase.is_checkpoint(step) {
-            let mut images = dataset.validation();
-            images.truncate(config.checkpoint.validate_images);
+            let images = validation_images(dataset, config);
             let scorer = scorer(&model, &pipeline, &head_config, settings, device)?;
             let numbers =
                 validate(&scorer, config, dataset, &images, features, &negatives, device)?;
@@ -196,31 +191,6 @@ fn draw<'a>(
         .collect();
     let broken = positives.iter().map(|caption| negatives.draw(caption, rng)).collect();
     (positives, broken)
-}
-
-/// End-token states of captions, encoded in batches of similar length: a single long caption does
-/// not make all others as long.
-///
-/// # Shapes
-/// - output: `[N, D]`, in the order of `ids`
-fn states_by_length(
-    clip: &Clip,
-    ids: &[Vec<u32>],
-    device: &Device,
-) -> Result<Tensor<2>, TrainError> {
-    let mut order: Vec<usize> = (0..ids.len()).collect();
-    order.sort_by_key(|&row| ids[row].len());
-    let mut place = vec![0i64; ids.len()];
-    for (at, &row) in order.iter().enumerate() {
-        place[row] = at as i64;
-    }
-    let sorted: Vec<Vec<u32>> = order.iter().map(|&row| ids[row].clone()).collect();
-    let batches = sorted
-        .chunks(LENGTH_BATCH)
-        .map(|batch| clip.text_states(batch, device))
-        .collect::<Result<Vec<_>, _>>()?;
-    let place = Tensor::<1, Int>::from_data(place.as_slice(), device);
-    Ok(Tensor::cat(batches, 0).select(0, place))
 }
 
 /// Mean cross entropy of two classes.
@@ -287,7 +257,7 @@ fn validate(
         let texts: Vec<String> =
             positives.iter().map(|caption| prompted(&settings.prompt, caption)).collect();
         let text = scorer.pipeline.embed_texts(&texts, device)?;
-        let image = normalize(features.embeddings(images, device));
+        let image = features.embeddings(images, device);
         if settings.contrastive_weight > 0.0 {
             let scale = scorer.pipeline.model.logit_scale();
             let contrastive = scalar(contrastive_loss(image.clone(), text.clone(), scale));

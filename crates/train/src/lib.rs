@@ -43,7 +43,7 @@ pub use grammar::train_grammar;
 pub use mle::{captioner_vocab, train_mle};
 pub use progress::Progress;
 pub use rewards::{RewardModels, cider_table};
-pub use scenes_scores::{SceneScores, judge_scenes};
+pub use scenes_scores::{SceneScores, evaluate_scenes};
 pub use schedule::Schedule;
 pub use scst::train_scst;
 pub use seeds::{Purpose, number, stream};

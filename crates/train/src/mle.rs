@@ -34,16 +34,13 @@ pub fn train_mle(
     resume: bool,
 ) -> Result<(Captioner, Vocab), TrainError> {
     let settings = &config.mle;
+    let vocab = captioner_vocab(dataset, config)?;
     let images = dataset.split(Split::Train);
-    if images.is_empty() {
-        return Err(TrainError::setting("data", "has no training images"));
-    }
     let autodiff = device.clone().autodiff();
     let mut phase =
         Phase::open(run, "mle", config, settings.steps, data_fingerprint(dataset), resume)?;
 
     let sizes = &config.captioner;
-    let vocab = captioner_vocab(dataset, config)?;
     let encoded: Vec<Vec<Vec<u32>>> = (0..dataset.images.len())
         .map(|image| dataset.words(image).map(|words| vocab.encode(&words)).collect())
         .collect();

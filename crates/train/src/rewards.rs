@@ -58,14 +58,10 @@ impl<'a> RewardModels<'a> {
             _ => TextEncoder::new(self.clip.clone(), device),
         };
         let all: Vec<usize> = (0..dataset.images.len()).collect();
-        let clip_s = || {
-            let config =
-                ClipScoreConfig { prompt: settings.prompt.clone(), weight: settings.clip_s_w };
-            ClipScore::with_encoder(config, encoder.clone(), features.embeddings(&all, device))
-        };
-        let references = || -> Vec<Vec<String>> {
-            dataset.images.iter().map(|image| image.captions.clone()).collect()
-        };
+        let config = ClipScoreConfig { prompt: settings.prompt.clone(), weight: settings.clip_s_w };
+        let clip_s = ClipScore::with_encoder(config, encoder, features.embeddings(&all, device));
+        let references: Vec<&[String]> =
+            dataset.images.iter().map(|image| image.captions.as_slice()).collect();
 
         let mut terms = Vec::new();
         let mut add = |settings: TermSettings, reward: Box<dyn Reward>| {
@@ -73,15 +69,16 @@ impl<'a> RewardModels<'a> {
             terms.push(Term { weight, baseline, normalize, reward });
         };
         if settings.clip_s.weight != 0.0 {
-            add(settings.clip_s, Box::new(clip_s()));
+            add(settings.clip_s, Box::new(clip_s.clone()));
         }
         if settings.ref_clip_s.weight != 0.0 {
             let definition = settings.ref_clip_s_definition;
-            let reward = RefClipScore::new(clip_s(), definition, references())?;
+            let owned = references.iter().map(|captions| captions.to_vec()).collect();
+            let reward = RefClipScore::new(clip_s.clone(), definition, owned)?;
             add(settings.ref_clip_s, Box::new(reward));
         }
         if settings.contrastive.weight != 0.0 {
-            add(settings.contrastive, Box::new(ContrastiveReward::new(clip_s())));
+            add(settings.contrastive, Box::new(ContrastiveReward::new(clip_s.clone())));
         }
         if let Some((scorer, encoder)) = grammar.filter(|_| settings.grammar.weight != 0.0) {
             let mut scorer = scorer.clone();
@@ -99,11 +96,11 @@ impl<'a> RewardModels<'a> {
                     &own
                 }
             };
-            let reward = CiderReward::with_table(table, &vocab.fingerprint(), &references())?;
+            let reward = CiderReward::with_table(table, &vocab.fingerprint(), &references)?;
             add(settings.cider, Box::new(reward));
         }
         if settings.bleu.weight != 0.0 {
-            add(settings.bleu, Box::new(BleuReward::new(&references())?));
+            add(settings.bleu, Box::new(BleuReward::new(&references)?));
         }
         Ok(WeightedSum::new(terms)?)
     }

@@ -1,10 +1,12 @@
 //! What is known about captions of generated scenes, whose truth is known.
 
+use finecap_captioner::{Captioner, Vocab};
 use finecap_metrics::phrase_recall;
 use finecap_scenes::{SceneRecord, judge};
 use serde::{Deserialize, Serialize};
 
-use crate::eval::{Evaluation, ScoredCaption};
+use crate::TrainError;
+use crate::eval::{Evaluation, Evaluator, ScoredCaption, greedy_captions};
 use crate::table::{Scores, numbers};
 
 /// One line of the table.
@@ -25,10 +27,29 @@ pub struct SceneScores {
     pub relation: f64,
 }
 
+/// Greedy captions of some generated scenes, with everything that can be said about them.
+///
+/// `images` are those of the evaluator's data set, which was made from `records`.
+///
+/// # Errors
+/// Those of decoding and of the metrics.
+pub fn evaluate_scenes(
+    evaluator: &Evaluator,
+    (model, vocab): &(Captioner, Vocab),
+    images: &[usize],
+    records: &[SceneRecord],
+) -> Result<(SceneScores, Vec<ScoredCaption>), TrainError> {
+    let max_len = model.config().max_len;
+    let Evaluator { features, device, .. } = evaluator;
+    let captions = greedy_captions(model, vocab, features, images, max_len, device)?;
+    let (scores, mut captions) = evaluator.evaluate(&captions, images)?;
+    Ok((judge_scenes(scores, &mut captions, images.iter().map(|&i| &records[i])), captions))
+}
+
 /// Adds what the exact judge says, to the whole and to each caption.
 ///
 /// `records` belong to the captions, one each.
-pub fn judge_scenes<'a>(
+fn judge_scenes<'a>(
     scores: Evaluation,
     captions: &mut [ScoredCaption],
     records: impl IntoIterator<Item = &'a SceneRecord>,
