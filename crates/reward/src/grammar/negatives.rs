@@ -65,7 +65,7 @@ pub struct Negatives {
 }
 
 impl Negatives {
-    /// Inserts and swaps words of `vocabulary`.
+    /// Inserts and swaps words of `vocabulary`; what is empty or holds spaces is no word.
     ///
     /// # Errors
     /// [`RewardError::Shape`] for fewer than two different words.
@@ -76,6 +76,8 @@ impl Negatives {
         let vocabulary: Vec<String> = vocabulary
             .into_iter()
             .map(Into::into)
+            // An empty word would change nothing, and one with a space would be several.
+            .filter(|word| !word.is_empty() && !word.contains(char::is_whitespace))
             .filter(|word| seen.insert(word.clone()))
             .collect();
         if vocabulary.len() < 2 {
@@ -241,8 +243,10 @@ mod tests {
 
     #[test]
     fn a_vocabulary_of_one_word_is_refused() {
-        let error = Negatives::new(["a", "a"]).unwrap_err().to_string();
-        assert!(error.contains("2 different words"), "{error}");
+        for words in [["a", "a"], ["a", ""], ["a", "b c"]] {
+            let error = Negatives::new(words).unwrap_err().to_string();
+            assert!(error.contains("2 different words"), "{error}");
+        }
     }
 
     proptest! {
