@@ -13,8 +13,10 @@
 //! | [`train`] | data, training phases, checkpoints, evaluation |
 //! | [`report`] | an HTML page on trained captioners |
 //! | [`device`] | choosing a compute device by name |
+//! | [`memory`] | an allocator setting for programs that train |
 
 pub mod device;
+pub mod memory;
 pub mod report;
 
 pub use finecap_captioner as captioner;

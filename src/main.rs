@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    finecap::memory::keep_freed();
     let arguments = cli::Arguments::parse();
     match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use common::{World, files, succeed};
 #[test]
 fn kill_and_resume_is_bit_exact_in_every_phase() {
     let world = World::new();
-    for phase in ["clip", "mle", "scst"] {
+    for phase in ["clip", "mle", "grammar", "scst"] {
         let steps = format!("{phase}.steps=120");
         let settings = ["--set", &steps, "--set", "checkpoint.every=10"];
         succeed(&mut world.train(phase, "whole", &settings));

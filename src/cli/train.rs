@@ -9,7 +9,8 @@ use finecap::captioner::Captioner;
 use finecap::clip::ClipPipeline;
 use finecap::reward::{CiderTable, GrammarScorer};
 use finecap::train::{
-    Config, Dataset, FeatureStore, RewardModels, train_clip, train_grammar, train_mle, train_scst,
+    Config, Dataset, EvaluationFile, Evaluator, FeatureStore, RewardModels, Split, TableRow, table,
+    train_clip, train_grammar, train_mle, train_scst,
 };
 
 /// A training phase.
@@ -115,9 +116,11 @@ impl Train {
             train_grammar(run, &config, &dataset, features, pipeline, device, self.resume)?;
             return Ok(());
         }
-        let phase_dir = if self.phase == Phase::Mle {
-            train_mle(run, &config, &dataset, &features, device, self.resume)?;
-            run.join("mle")
+        let mut models = RewardModels::new(&pipeline);
+        let (grammar, cider);
+        let (phase_dir, name, trained) = if self.phase == Phase::Mle {
+            let trained = train_mle(run, &config, &dataset, &features, device, self.resume)?;
+            (run.join("mle"), "MLE".to_string(), trained)
         } else {
             let start = self.start.clone().unwrap_or_else(|| run.join("mle/model"));
             need(
@@ -126,24 +129,48 @@ impl Train {
                 "run `finecap train mle` with the same --out first, or name one with --start",
             )?;
             let start = Captioner::load(&start, device)?;
-            let grammar = match config.scst.reward.needs_grammar() {
-                true => Some(self.load_grammar(device)?),
-                false => None,
-            };
-            let cider = match &self.cider {
-                Some(path) => Some(CiderTable::load(path)?),
-                None => None,
-            };
-            let models =
-                RewardModels { clip: &pipeline, grammar: grammar.as_ref(), cider: cider.as_ref() };
-            train_scst(run, &config, &dataset, &features, models, start, device, self.resume)?;
-            run.join("scst")
+            if config.scst.reward.needs_grammar() {
+                grammar = self.load_grammar(device)?;
+                models.grammar = Some(&grammar);
+            }
+            if let Some(path) = &self.cider {
+                cider = CiderTable::load(path)?;
+                let fits = cider.check_vocabulary(&start.1.fingerprint());
+                fits.with_context(|| path.display().to_string())?;
+                models.cider = Some(&cider);
+            }
+            let trained =
+                train_scst(run, &config, &dataset, &features, models, start, device, self.resume)?;
+            (run.join("scst"), config.scst.reward.to_string(), trained)
         };
         // `finecap caption` needs the eyes as well as the mouth.
         let link = phase_dir.join("clip.txt");
         let clip_dir = std::fs::canonicalize(&clip_dir).unwrap_or(clip_dir);
         std::fs::write(&link, format!("{}\n", clip_dir.display()))
             .with_context(|| format!("cannot write {}", link.display()))?;
+
+        let evaluator = Evaluator {
+            dataset: &dataset,
+            features: &features,
+            models,
+            settings: &config.scst.reward,
+            device,
+        };
+        let held_out = match dataset.split(Split::Test) {
+            test if test.is_empty() => dataset.split(Split::Val),
+            test => test,
+        };
+        if held_out.is_empty() {
+            eprintln!("nothing is held out: no scores are written");
+            return Ok(());
+        }
+        let (scores, captions) = evaluator.evaluate_model(&trained, &held_out)?;
+        let pictures = std::fs::canonicalize(images).unwrap_or_else(|_| images.clone());
+        let order = usize::from(self.phase == Phase::Scst);
+        let file = EvaluationFile::new(&name, order, config.seed, pictures, &scores, captions);
+        file.write(&phase_dir)?;
+        let row = TableRow::new(name, std::slice::from_ref(&file.scores));
+        eprintln!("\nGreedy captions of {} held-out pictures:\n{}", held_out.len(), table(&[row]));
         Ok(())
     }
 

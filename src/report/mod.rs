@@ -19,8 +19,8 @@ pub const PICTURES: usize = 60;
 
 /// Writes a report on every `evaluation.json` below the folders of `runs`.
 ///
-/// Captioners of the same name are taken to be seeds of one recipe: the table gives their mean and
-/// spread, curves and gallery show the first. The gallery holds at most `pictures` pictures.
+/// Captioners of the same name and different seeds are taken to be runs of one recipe: the table
+/// gives their mean and spread, curves and gallery show the first. The gallery holds at most `pictures` pictures.
 ///
 /// # Errors
 /// A folder without evaluations, a file that cannot be read, evaluations of different pictures.
@@ -31,11 +31,13 @@ pub fn write(runs: &[PathBuf], pictures: usize, out: &Path) -> Result<()> {
         find(dir, &mut found)?;
         if found.len() == before {
             bail!(
-                "there is no evaluation.json in {}: `cargo run --release --example paper_table` writes them",
+                "there is no evaluation.json in {}: `finecap train mle` and `scst` write one when \
+                 they end",
                 dir.display()
             );
         }
     }
+    name_apart(&mut found);
     let mut names: Vec<&str> = Vec::new();
     for run in &found {
         if !names.contains(&run.evaluation.name.as_str()) {
@@ -62,4 +64,15 @@ pub fn write(runs: &[PathBuf], pictures: usize, out: &Path) -> Result<()> {
     };
     write_file(out, &page.render())?;
     Ok(())
+}
+
+/// Adds the folder to the names of captioners that share both name and seed, which no recipe does.
+fn name_apart(runs: &mut [Run]) {
+    let key = |run: &Run| (run.evaluation.name.clone(), run.evaluation.seed);
+    let keys: Vec<_> = runs.iter().map(key).collect();
+    for (run, key) in runs.iter_mut().zip(&keys) {
+        if keys.iter().filter(|other| *other == key).count() > 1 {
+            run.evaluation.name = format!("{} ({})", key.0, run.dir.display());
+        }
+    }
 }

@@ -111,6 +111,10 @@ steps = 4
 batch_size = 4
 captions_per_image = 2
 
+[grammar]
+steps = 4
+batch_size = 4
+
 [scst]
 steps = 4
 batch_size = 4

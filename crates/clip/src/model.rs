@@ -145,6 +145,44 @@ impl Clip {
         Ok(Tensor::cat(batches, 0).select(0, rows))
     }
 
+    /// States of all tokens of the captions, end tokens included, one caption after the other,
+    /// computed in batches of `batch` captions of similar length.
+    ///
+    /// # Shapes
+    /// - captions: token ids that end with the end token
+    /// - output: `[T_1 + .. + T_N, D]` for captions of `T_i` tokens
+    ///
+    /// # Errors
+    /// Those of [`encode_tokens`](Self::encode_tokens).
+    pub fn token_states_by_length(
+        &self,
+        captions: &[Vec<u32>],
+        batch: usize,
+        device: &Device,
+    ) -> Result<Tensor<2>, ClipError> {
+        let mut order: Vec<usize> = (0..captions.len()).collect();
+        order.sort_by_key(|&i| captions[i].len());
+        let mut batches = Vec::new();
+        let mut first_row = vec![0; captions.len()];
+        let mut rows = 0;
+        for chunk in order.chunks(batch) {
+            let texts: Vec<Vec<u32>> = chunk.iter().map(|&i| captions[i].clone()).collect();
+            let (ids, _) = self.token_batch(&texts, device)?;
+            let states = self.text_model.token_states(ids);
+            let [n, width, d] = states.dims();
+            batches.push(states.reshape([n * width, d]));
+            for &i in chunk {
+                first_row[i] = rows;
+                rows += width;
+            }
+        }
+        let rows: Vec<i64> = (captions.iter().zip(first_row))
+            .flat_map(|(caption, first)| first as i64..(first + caption.len()) as i64)
+            .collect();
+        let rows = Tensor::from_data(rows.as_slice(), device);
+        Ok(Tensor::cat(batches, 0).select(0, rows))
+    }
+
     /// Projects end-token states into the embedding space.
     ///
     /// # Shapes

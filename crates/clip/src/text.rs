@@ -60,13 +60,26 @@ impl TextTower {
     /// - ends: `[N]`, the position of each row's end token
     /// - output: `[N, D]`
     pub fn forward(&self, ids: Tensor<2, Int>, ends: Tensor<1, Int>) -> Tensor<2> {
-        let [n, t] = ids.dims();
+        let x = self.hidden_states(ids);
+        let [n, _, d] = x.dims();
+        let ends = ends.reshape([n, 1, 1]).expand([n, 1, d]);
+        self.final_layer_norm.forward(x.gather(1, ends).squeeze_dim::<2>(1))
+    }
+
+    /// States of every token after the final layer norm. Attention is causal, so the state of a
+    /// token knows what stands before it and nothing else.
+    ///
+    /// # Shapes
+    /// - ids: `[N, T]`; output: `[N, T, D]`
+    pub fn token_states(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        self.final_layer_norm.forward(self.hidden_states(ids))
+    }
+
+    fn hidden_states(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let [_, t] = ids.dims();
         let positions = Tensor::<1, Int>::arange(0..t as i64, &ids.device()).unsqueeze();
         let x = self.embeddings.token_embedding.forward(ids)
             + self.embeddings.position_embedding.forward(positions);
-        let x = self.encoder.forward(x);
-        let [_, _, d] = x.dims();
-        let ends = ends.reshape([n, 1, 1]).expand([n, 1, d]);
-        self.final_layer_norm.forward(x.gather(1, ends).squeeze_dim::<2>(1))
+        self.encoder.forward(x)
     }
 }

@@ -27,6 +27,18 @@ pub struct CiderTable {
 }
 
 impl CiderTable {
+    /// Refuses a captioner whose vocabulary has another fingerprint than that of the table.
+    ///
+    /// # Errors
+    /// [`RewardError::Vocabulary`].
+    pub fn check_vocabulary(&self, vocabulary: &str) -> Result<(), RewardError> {
+        if self.vocabulary == vocabulary {
+            return Ok(());
+        }
+        let (table, captioner) = (self.vocabulary.clone(), vocabulary.to_string());
+        Err(RewardError::Vocabulary { table, captioner })
+    }
+
     /// Counts over the references of every picture, words separated by spaces, end of caption
     /// included.
     ///
@@ -104,10 +116,7 @@ impl CiderReward {
         vocabulary: &str,
         references: &[impl AsRef<[S]>],
     ) -> Result<Self, RewardError> {
-        if table.vocabulary != vocabulary {
-            let (table, captioner) = (table.vocabulary.clone(), vocabulary.to_string());
-            return Err(RewardError::Vocabulary { table, captioner });
-        }
+        table.check_vocabulary(vocabulary)?;
         let mut words = table.words.clone();
         let scorer = CiderD::new(table.frequencies.clone());
         let references = references

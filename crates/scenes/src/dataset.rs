@@ -43,10 +43,10 @@ impl Default for ScenesConfig {
     fn default() -> Self {
         Self {
             seed: 1,
-            train: 9000,
+            train: 12_000,
             val: 100,
             test: 300,
-            image_size: 48,
+            image_size: 64,
             references: 5,
             alt_texts: 6,
         }

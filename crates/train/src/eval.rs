@@ -139,6 +139,20 @@ pub struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
+    /// Greedy captions of `images`, scored as by [`evaluate`](Self::evaluate).
+    ///
+    /// # Errors
+    /// Those of decoding and of the metrics.
+    pub fn evaluate_model(
+        &self,
+        (model, vocab): &(Captioner, Vocab),
+        images: &[usize],
+    ) -> Result<(Evaluation, Vec<ScoredCaption>), TrainError> {
+        let max_len = model.config().max_len;
+        let captions = greedy_captions(model, vocab, self.features, images, max_len, self.device)?;
+        self.evaluate(&captions, images)
+    }
+
     /// Scores one caption for each of `images`.
     ///
     /// Retrieval uses no prompt, as the paper's evaluation.

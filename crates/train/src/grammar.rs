@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use burn::module::{Module, ParamGroup};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Device, Int, Tensor};
 use finecap_clip::{Clip, ClipPipeline, contrastive_loss, prompted};
@@ -26,6 +26,7 @@ use crate::gradients::clip_global_norm;
 use crate::mle::{captioner_vocab, validation_images};
 use crate::phase::{Numbers, Phase};
 use crate::seeds::{Purpose, number, stream};
+use crate::threads::{Threads, gradients};
 
 /// Captions encoded together.
 const LENGTH_BATCH: usize = 32;
@@ -83,37 +84,44 @@ pub fn train_grammar(
     let head = head_config.init(device);
     let model = Tuned { clip: pipeline.model.clone(), head }.fork(&autodiff).train();
     let (mut model, mut optimizer) = phase.restore(model, optimizer(settings))?;
+    let threads = Threads::new(settings.threads)
+        .map_err(|e| TrainError::setting("grammar.threads", format!("can't be had: {e}")))?;
 
     for step in phase.remaining() {
         let chosen = batch(&images, config.seed, step - 1, settings.batch_size);
         let mut rng = stream(config.seed, step as u64, Purpose::Captions);
         let (positives, broken) = draw(dataset, &chosen, &negatives, &mut rng);
-        let texts: Vec<String> = positives
-            .iter()
-            .copied()
-            .chain(broken.iter().map(|negative| negative.text.as_str()))
-            .map(|text| prompted(&settings.prompt, text))
-            .collect();
-        let ids = pipeline.tokenizer.encode_batch(&texts, model.clip.context_length())?;
-        let states = model.clip.text_states_by_length(&ids, LENGTH_BATCH, &autodiff)?;
-        let logits = model.head.forward(states.clone());
-        let grammar = cross_entropy(logits.clone(), chosen.len());
-        let mut loss = grammar.clone() * settings.grammar_weight;
-        let mut numbers: Numbers = vec![
-            ("grammar_loss".into(), scalar(grammar)),
-            ("accuracy".into(), accuracy(logits.inner(), chosen.len())),
-        ];
-        if let Some(features) = features.filter(|_| settings.contrastive_weight > 0.0) {
-            let text = model.clip.project_text(states.narrow(0, 0, chosen.len()));
-            let image = Tensor::from_inner(features.embeddings(&chosen, device));
-            let contrastive = contrastive_loss(image, text, model.clip.logit_scale());
-            loss = loss + contrastive.clone() * settings.contrastive_weight;
-            numbers.push(("contrastive_loss".into(), scalar(contrastive)));
+        let encode = |texts: &[&str]| {
+            let texts: Vec<String> =
+                texts.iter().map(|text| prompted(&settings.prompt, text)).collect();
+            pipeline.tokenizer.encode_batch(&texts, model.clip.context_length())
+        };
+        let broken_texts: Vec<&str> = broken.iter().map(|broken| broken.text.as_str()).collect();
+        let texts = Text::of(encode(&positives)?, encode(&broken_texts)?);
+        let total = Total { texts: texts.len(), tokens: texts.iter().map(|t| t.ids.len()).sum() };
+
+        let parts = parts_by_length(texts, settings.threads);
+        let (mut gradients, parts) = gradients(&model, &threads, parts, |model, texts| {
+            let (mut loss, states, mut numbers) =
+                grammar_loss(model, &texts, total, settings, &autodiff)?;
+            if let Some(features) = features.filter(|_| settings.contrastive_weight > 0.0) {
+                let text = model.clip.project_text(states.narrow(0, 0, chosen.len()));
+                let image = Tensor::from_inner(features.embeddings(&chosen, device));
+                let contrastive = contrastive_loss(image, text, model.clip.logit_scale());
+                loss = loss + contrastive.clone() * settings.contrastive_weight;
+                numbers.push(("contrastive_loss".into(), scalar(contrastive)));
+            }
+            numbers.push(("loss".into(), scalar(loss.clone())));
+            Ok((loss, numbers))
+        })?;
+        // Every part's numbers are its share of the batch's.
+        let mut numbers = parts[0].clone();
+        for part in &parts[1..] {
+            numbers.iter_mut().zip(part).for_each(|((_, sum), (_, value))| *sum += value);
         }
 
-        let value = scalar(loss.clone());
+        let value = numbers.last().map_or(0.0, |(_, loss)| *loss);
         phase.check_finite(step, "loss", value, &names(dataset, &chosen))?;
-        let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
         let norm = clip_global_norm(&model, &mut gradients, settings.clip_norm);
         phase.check_finite(step, "gradient norm", norm, &names(dataset, &chosen))?;
         let lr = settings.schedule.lr(step, settings.steps, width);
@@ -121,7 +129,6 @@ pub fn train_grammar(
 
         let count = |f: fn(&Negative) -> usize| broken.iter().map(f).sum::<usize>() as f64;
         numbers.extend([
-            ("loss".into(), value),
             ("negative_redraws".into(), count(|negative| negative.redraws)),
             ("negative_fallbacks".into(), count(|negative| usize::from(negative.fell_back))),
             ("gradient_norm".into(), norm),
@@ -193,24 +200,108 @@ fn draw<'a>(
     (positives, broken)
 }
 
-/// Mean cross entropy of two classes.
-///
-/// # Shapes
-/// - logits: `[N, 2]`, the first `positives` rows of class 1, the others of class 0
-/// - output: `[1]`
-fn cross_entropy(logits: Tensor<2>, positives: usize) -> Tensor<1> {
-    let [n, _] = logits.dims();
-    let classes: Vec<i64> = (0..n).map(|row| i64::from(row < positives)).collect();
-    let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &logits.device());
-    -log_softmax(logits, 1).gather(1, classes.reshape([n, 1])).mean()
+/// A caption or a broken one, and what the head should say of it.
+#[derive(Debug, Clone, PartialEq)]
+struct Text {
+    ids: Vec<u32>,
+    /// Number of tokens at the beginning that are as they should be: all of a caption's.
+    whole: usize,
 }
 
-/// Share of rows whose class is the likelier one.
-fn accuracy(logits: Tensor<2>, positives: usize) -> f64 {
+impl Text {
+    /// Captions, then the broken version of each, which is whole until the first token in which it
+    /// differs.
+    fn of(captions: Vec<Vec<u32>>, broken: Vec<Vec<u32>>) -> Vec<Self> {
+        let broken: Vec<Self> = (broken.into_iter().zip(&captions))
+            .map(|(ids, of)| {
+                let whole = ids.iter().zip(of).take_while(|(a, b)| a == b).count();
+                // A caption that is longer than the context may be cut before it was broken.
+                Self { whole: whole.min(ids.len() - 1), ids }
+            })
+            .collect();
+        captions.into_iter().map(|ids| Self { whole: ids.len(), ids }).chain(broken).collect()
+    }
+}
+
+/// Size of a whole batch, for means over it.
+#[derive(Debug, Clone, Copy)]
+struct Total {
+    texts: usize,
+    tokens: usize,
+}
+
+/// `count` parts of about as many tokens, or all texts in their order for one part.
+fn parts_by_length(mut texts: Vec<Text>, count: usize) -> Vec<Vec<Text>> {
+    if count == 1 {
+        return vec![texts];
+    }
+    texts.sort_by_key(|text| text.ids.len());
+    let mut parts = vec![Vec::new(); count.min(texts.len())];
+    for (place, text) in texts.into_iter().enumerate() {
+        let part = place % parts.len();
+        parts[part].push(text);
+    }
+    parts
+}
+
+/// What some texts of a batch add to its loss, their states at the end token, `[N, D]`, and to the
+/// numbers that are logged.
+fn grammar_loss(
+    model: &Tuned,
+    texts: &[Text],
+    total: Total,
+    settings: &GrammarSettings,
+    device: &Device,
+) -> Result<(Tensor<1>, Tensor<2>, Numbers), TrainError> {
+    let ids: Vec<Vec<u32>> = texts.iter().map(|text| text.ids.clone()).collect();
+    let mut numbers = Numbers::new();
+    let mut loss = Tensor::zeros([1], device);
+    let states = if settings.prefix_weight > 0.0 {
+        let states = model.clip.token_states_by_length(&ids, LENGTH_BATCH, device)?;
+        let whole: Vec<bool> = texts
+            .iter()
+            .flat_map(|text| (0..text.ids.len()).map(|place| place < text.whole))
+            .collect();
+        let prefix =
+            cross_entropy(model.head.forward(states.clone()), &whole) / total.tokens as f64;
+        numbers.push(("prefix_loss".into(), scalar(prefix.clone())));
+        loss = loss + prefix * settings.prefix_weight;
+        let ends: Vec<i64> = (texts.iter())
+            .scan(-1, |end, text| {
+                *end += text.ids.len() as i64;
+                Some(*end)
+            })
+            .collect();
+        states.select(0, Tensor::from_data(ends.as_slice(), device))
+    } else {
+        model.clip.text_states_by_length(&ids, LENGTH_BATCH, device)?
+    };
+    let logits = model.head.forward(states.clone());
+    let whole: Vec<bool> = texts.iter().map(|text| text.whole == text.ids.len()).collect();
+    let grammar = cross_entropy(logits.clone(), &whole) / total.texts as f64;
+    loss = loss + grammar.clone() * settings.grammar_weight;
+    let right = right(logits.inner(), &whole) as f64 / total.texts as f64;
+    numbers.extend([("grammar_loss".into(), scalar(grammar)), ("accuracy".into(), right)]);
+    Ok((loss, states, numbers))
+}
+
+/// Cross entropy of two classes, summed over the rows.
+///
+/// # Shapes
+/// - logits: `[N, 2]`, of class 1 where `whole`, of class 0 elsewhere
+/// - output: `[1]`
+fn cross_entropy(logits: Tensor<2>, whole: &[bool]) -> Tensor<1> {
+    let n = whole.len();
+    let classes: Vec<i64> = whole.iter().map(|&whole| i64::from(whole)).collect();
+    let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &logits.device());
+    -log_softmax(logits, 1).gather(1, classes.reshape([n, 1])).sum()
+}
+
+/// Number of rows whose class is the likelier one.
+fn right(logits: Tensor<2>, whole: &[bool]) -> usize {
     let probability: Vec<f32> =
         softmax(logits, 1).narrow(1, 1, 1).into_data().iter::<f32>().collect();
-    let right = probability.iter().enumerate().filter(|(row, p)| (**p > 0.5) == (*row < positives));
-    right.count() as f64 / probability.len() as f64
+    probability.iter().zip(whole).filter(|(p, whole)| (**p > 0.5) == **whole).count()
 }
 
 fn scalar(tensor: Tensor<1>) -> f64 {
@@ -310,6 +401,8 @@ mod tests {
     use burn::module::Param;
     use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 
+    use burn::optim::GradientsParams;
+
     use super::*;
 
     #[derive(Module, Debug)]
@@ -362,12 +455,22 @@ mod tests {
     }
 
     #[test]
+    fn broken_texts_are_whole_until_they_differ() {
+        // 8 begins and 9 ends; a word was removed, one was put in, and one beyond the context.
+        let captions = vec![vec![8, 1, 2, 9], vec![8, 1, 9], vec![8, 1, 2, 9]];
+        let broken = vec![vec![8, 1, 9], vec![8, 3, 1, 9], vec![8, 1, 2, 9]];
+        let whole: Vec<usize> = Text::of(captions, broken).iter().map(|text| text.whole).collect();
+        assert_eq!(whole, [4, 3, 4, 2, 1, 3]);
+    }
+
+    #[test]
     fn cross_entropy_is_pytorchs() {
         let device = Device::flex();
         let logits = Tensor::<2>::from_data([[1.0, 2.0], [0.5, -0.5]], &device);
         // -ln σ(1) for both rows: the first is of class 1, the second of class 0.
         let expected = (1.0 + (-1.0f64).exp()).ln();
-        assert!((scalar(cross_entropy(logits.clone(), 1)) - expected).abs() < 1e-6);
-        assert_eq!(accuracy(logits, 1), 1.0);
+        let sum = scalar(cross_entropy(logits.clone(), &[true, false]));
+        assert!((sum - 2.0 * expected).abs() < 1e-6);
+        assert_eq!(right(logits, &[true, false]), 2);
     }
 }

@@ -25,6 +25,7 @@ mod schedule;
 mod scst;
 mod seeds;
 mod table;
+mod threads;
 
 pub use checkpoint::{TrainState, write_file, write_folder, write_json};
 pub use clip::train_clip;

@@ -6,7 +6,7 @@ use finecap_scenes::{SceneRecord, judge};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-use crate::eval::{Evaluation, Evaluator, ScoredCaption, greedy_captions};
+use crate::eval::{Evaluation, Evaluator, ScoredCaption};
 use crate::table::{Scores, numbers};
 
 /// One line of the table.
@@ -35,14 +35,11 @@ pub struct SceneScores {
 /// Those of decoding and of the metrics.
 pub fn evaluate_scenes(
     evaluator: &Evaluator,
-    (model, vocab): &(Captioner, Vocab),
+    model: &(Captioner, Vocab),
     images: &[usize],
     records: &[SceneRecord],
 ) -> Result<(SceneScores, Vec<ScoredCaption>), TrainError> {
-    let max_len = model.config().max_len;
-    let Evaluator { features, device, .. } = evaluator;
-    let captions = greedy_captions(model, vocab, features, images, max_len, device)?;
-    let (scores, mut captions) = evaluator.evaluate(&captions, images)?;
+    let (scores, mut captions) = evaluator.evaluate_model(model, images)?;
     Ok((judge_scenes(scores, &mut captions, images.iter().map(|&i| &records[i])), captions))
 }
 

@@ -217,11 +217,18 @@ pub struct GrammarSettings {
     pub contrastive_weight: f32,
     /// Weight of telling captions from broken ones.
     pub grammar_weight: f32,
+    /// Weight of telling at every token whether the caption was whole so far; 0 as in the paper.
+    /// A caption then teaches as many lessons as it has words.
+    pub prefix_weight: f32,
     /// Width of the head's hidden layer; 0 for that of the text tower.
     pub hidden: usize,
     /// Put before every caption, with a space between; may be empty. Saved with the head, which
     /// is asked with the same one unless `scst.reward.grammar_prompt` says otherwise.
     pub prompt: String,
+    /// Parts of a batch that are computed at the same time, each on a thread of its own: as many
+    /// as there are cores is best on a CPU. More than 1 needs `contrastive_weight = 0`, which
+    /// compares all captions of a batch.
+    pub threads: usize,
     /// Share of the pictures that is held out where captions come as plain text.
     pub holdout: f64,
 }
@@ -237,8 +244,10 @@ impl Default for GrammarSettings {
             clip_norm: 0.0,
             contrastive_weight: 1.0,
             grammar_weight: 1.0,
+            prefix_weight: 0.0,
             hidden: 0,
             prompt: String::new(),
+            threads: 1,
             holdout: 0.05,
         }
     }
@@ -373,6 +382,7 @@ impl Config {
             ("mle.captions_per_image", self.mle.captions_per_image),
             ("grammar.steps", self.grammar.steps),
             ("grammar.batch_size", self.grammar.batch_size),
+            ("grammar.threads", self.grammar.threads),
             ("scst.steps", self.scst.steps),
             ("scst.batch_size", self.scst.batch_size),
             ("scst.samples", self.scst.samples),
@@ -391,6 +401,13 @@ impl Config {
             return Err(TrainError::setting(
                 "clip.batch_size",
                 "must be at least 2: the loss compares pairs",
+            ));
+        }
+        if self.grammar.threads > 1 && self.grammar.contrastive_weight > 0.0 {
+            return Err(TrainError::setting(
+                "grammar.threads",
+                "is above 1, which needs grammar.contrastive_weight = 0: that loss compares all \
+                 captions of a batch",
             ));
         }
         let scst = &self.scst;
@@ -426,6 +443,7 @@ impl Config {
             ("scst.entropy_bonus", f64::from(scst.entropy_bonus)),
             ("grammar.contrastive_weight", f64::from(self.grammar.contrastive_weight)),
             ("grammar.grammar_weight", f64::from(self.grammar.grammar_weight)),
+            ("grammar.prefix_weight", f64::from(self.grammar.prefix_weight)),
         ] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(TrainError::setting(

@@ -174,6 +174,21 @@ impl RewardSettings {
     }
 }
 
+/// The terms with their weights, as in "clip_s + 0.5 grammar".
+impl fmt::Display for RewardSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let terms = self.terms().filter(|(_, term)| term.weight != 0.0);
+        for (place, (name, term)) in terms.enumerate() {
+            let plus = if place > 0 { " + " } else { "" };
+            match term.weight {
+                1.0 => write!(f, "{plus}{name}")?,
+                weight => write!(f, "{plus}{weight} {name}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
