@@ -28,15 +28,19 @@ const RECIPES: [(&str, &str, &[&str]); 5] = [
     ("cider", "CIDEr", &["scst.reward.clip_s=0.0", "scst.reward.cider=1.0"]),
     ("clip_s", "CLIP-S", &["scst.reward.clip_s=1.0"]),
     ("cider_clip_s", "CIDEr + CLIP-S", &["scst.reward.clip_s=2.0", "scst.reward.cider=1.0"]),
+    // The weights of the paper's text; the released code has them the other way round.
     ("clip_s_grammar", "CLIP-S + Grammar", &["scst.reward.clip_s=1.0", "scst.reward.grammar=2.0"]),
-    // Not in the paper.
+    // Not in the paper. Fitting the own picture better than the batch's others is rewarded too, so
+    // that what all pictures share is worth less, and a sample is compared with the other samples
+    // rather than with the greedy caption, which leaves less noise: with both, less grammar reward
+    // holds the sentences together.
     (
         "contrastive_grammar",
         "Contrastive + Grammar",
         &[
             "scst.reward.clip_s=1.0",
             "scst.reward.contrastive=0.2",
-            "scst.reward.grammar=2.0",
+            "scst.reward.grammar=1.0",
             "scst.baseline=leave_one_out",
         ],
     ),

@@ -6,7 +6,7 @@ use finecap::reward::Baseline;
 use finecap::train::{Config, DecayGroups, Export, Reduction, Schedule, TermSettings, Tower};
 
 fn configs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("configs")
 }
 
 fn paper(name: &str) -> Config {

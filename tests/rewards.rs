@@ -40,7 +40,15 @@ impl World {
 #[test]
 fn a_grammar_model_of_text_scores_captions() {
     let world = World::new();
-    succeed(&mut world.text_grammar("run", &["--set", "grammar.prefix_weight=1"]));
+    let more = ["grammar.prefix_weight=1", "grammar.next_word_weight=0.5"];
+    let more = more.into_iter().chain(["clip.token_embeddings=neighbours"]);
+    let more: Vec<&str> = more.flat_map(|setting| ["--set", setting]).collect();
+    succeed(&mut world.text_grammar("run", &more));
+    let log = fs::read_to_string(world.path("run/grammar/metrics.jsonl")).unwrap();
+    let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    let number = |key: &str| first[key].as_f64().unwrap();
+    let sum = number("grammar_loss") + number("prefix_loss") + 0.5 * number("next_word_loss");
+    assert!((number("loss") - sum).abs() < 1e-5, "{first}");
     let validation = world.read("run/grammar/validation.json");
     for key in ["accuracy", "precision", "recall", "f1"] {
         let value = validation[key].as_f64().unwrap();

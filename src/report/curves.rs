@@ -21,6 +21,8 @@ const MARGIN: [f64; 4] = [46.0, 8.0, 8.0, 22.0];
 /// One number over the steps, a line for each captioner that logged it.
 pub(super) struct Chart {
     pub name: String,
+    /// Whether it tells what the captioner learns, rather than how training went.
+    pub main: bool,
     /// Index of the captioner, and its points.
     pub lines: Vec<(usize, Vec<(f64, f64)>)>,
 }
@@ -49,8 +51,10 @@ impl Chart {
             };
             let lines = logs.iter().map(line).enumerate();
             let lines = lines.filter(|(_, points)| points.len() > 1);
+            let main = !validation && is_main(name);
             let name = name.replace('_', " ");
             Chart {
+                main,
                 name: if validation { format!("{name}, validation") } else { name },
                 lines: lines.map(|(run, points)| (run, thin(&points))).collect(),
             }
@@ -90,7 +94,7 @@ impl Chart {
                 "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
                 x(value),
                 HEIGHT - 6.0,
-                short(value)
+                value.round()
             );
         }
         for (run, points) in &self.lines {
@@ -101,6 +105,12 @@ impl Chart {
         }
         svg + "</svg>"
     }
+}
+
+/// The reward, the mean of each of its terms, and what becomes of the captions.
+fn is_main(name: &str) -> bool {
+    matches!(name, "reward" | "entropy" | "caption_length")
+        || name.ends_with("_mean") && name != "advantage_mean"
 }
 
 /// Means of neighbouring points, so that few are left.
@@ -144,7 +154,11 @@ mod tests {
 
     #[test]
     fn a_flat_line_is_drawn_inside_the_chart() {
-        let chart = Chart { name: "loss".into(), lines: vec![(3, vec![(1.0, 7.0), (2.0, 7.0)])] };
+        let chart = Chart {
+            name: "loss".into(),
+            main: false,
+            lines: vec![(3, vec![(1.0, 7.0), (2.0, 7.0)])],
+        };
         let svg = chart.svg();
         assert!(svg.contains("class=\"line run-3\"") && !svg.contains("NaN"), "{svg}");
     }

@@ -157,13 +157,10 @@ impl Page<'_> {
                             }
                         }
                     }
-                    div.charts {
-                        @for chart in &self.charts {
-                            figure {
-                                figcaption { (chart.name) }
-                                (PreEscaped(chart.svg()))
-                            }
-                        }
+                    (charts(self.charts.iter().filter(|chart| chart.main)))
+                    details {
+                        summary { "More curves" }
+                        (charts(self.charts.iter().filter(|chart| !chart.main)))
                     }
                 }
             }
@@ -240,12 +237,25 @@ impl Page<'_> {
                                         " · grammar " (format!("{grammar:.2}"))
                                     }
                                     @for claim in caption.claims.iter().filter(|c| !c.is_true) {
-                                        " " span.wrong title="not true of this picture" { (claim.text) }
+                                        " · " span.wrong title="not true of this picture" { (claim.text) }
                                     }
                                 }
                             }
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+fn charts<'a>(charts: impl Iterator<Item = &'a Chart>) -> Markup {
+    html! {
+        div.charts {
+            @for chart in charts {
+                figure {
+                    figcaption { (chart.name) }
+                    (PreEscaped(chart.svg()))
                 }
             }
         }

@@ -224,6 +224,31 @@ impl Clip {
         Ok((ids, ends))
     }
 
+    /// Embeddings of all tokens, `[V, D]`.
+    pub fn token_embeddings(&self) -> Tensor<2> {
+        self.text_model.token_embeddings().val()
+    }
+
+    /// The model with other embeddings of its tokens, from which training can begin.
+    ///
+    /// # Shapes
+    /// - rows: `[V, D]`
+    ///
+    /// # Errors
+    /// [`ClipError::Config`] for any other shape.
+    pub fn with_token_embeddings(mut self, rows: Tensor<2>) -> Result<Self, ClipError> {
+        let old = self.text_model.token_embeddings();
+        if old.dims() != rows.dims() {
+            return Err(ClipError::Config {
+                what: "token embeddings".into(),
+                reason: format!("are {:?}, but must be {:?}", rows.dims(), old.dims()),
+            });
+        }
+        let rows = Param::initialized(old.id, rows);
+        self.text_model.set_token_embeddings(rows);
+        Ok(self)
+    }
+
     /// Natural logarithm of the factor on cosines, `[1]`.
     pub fn logit_scale(&self) -> Tensor<1> {
         self.logit_scale.val()

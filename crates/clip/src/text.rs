@@ -1,6 +1,6 @@
 //! Text tower: a causal Transformer that pools at the end token.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::{Embedding, LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Int, Tensor};
 
@@ -73,6 +73,14 @@ impl TextTower {
     /// - ids: `[N, T]`; output: `[N, T, D]`
     pub fn token_states(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         self.final_layer_norm.forward(self.hidden_states(ids))
+    }
+
+    pub(crate) fn token_embeddings(&self) -> &Param<Tensor<2>> {
+        &self.embeddings.token_embedding.weight
+    }
+
+    pub(crate) fn set_token_embeddings(&mut self, rows: Param<Tensor<2>>) {
+        self.embeddings.token_embedding.weight = rows;
     }
 
     fn hidden_states(&self, ids: Tensor<2, Int>) -> Tensor<3> {

@@ -11,7 +11,7 @@ use safetensors::SafeTensors;
 const TOLERANCE: f32 = 1e-5;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../../fixtures").join(name)
 }
 
 /// The tensors that the reference wrote.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/preprocess")
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../../fixtures/preprocess")
 }
 
 fn load(name: &str) -> RgbImage {

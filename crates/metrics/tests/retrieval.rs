@@ -51,7 +51,7 @@ fn assert_agrees(rows: &[Vec<f32>], expected: &Expected) {
 
 #[test]
 fn both_ways_agree_with_sorting() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/retrieval.json");
+    let path = std::env::var("CARGO_MANIFEST_DIR").unwrap() + "/../../fixtures/retrieval.json";
     let data: Fixture = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let rows = &data.captions_by_images;
     assert_agrees(rows, &data.text_to_image);

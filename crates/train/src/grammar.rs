@@ -1,29 +1,32 @@
 //! The grammar phase: CLIP's text tower learns to tell captions from corrupted ones, with a head,
 //! while it goes on matching captions to pictures.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use burn::module::{Module, ParamGroup};
+use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamWConfig, ModuleOptimizer};
 use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use finecap_clip::{Clip, ClipPipeline, contrastive_loss, prompted};
 use finecap_metrics::{Ranks, Ties};
 use finecap_reward::{
     Corruption, GrammarHead, GrammarHeadConfig, GrammarScorer, Negative, Negatives,
 };
-use rand::Rng;
 use rand::seq::IndexedRandom;
+use rand::{Rng, RngExt};
 
 use crate::TrainError;
 use crate::checkpoint::write_json;
 use crate::clip::{fresh, names};
-use crate::config::{Config, DecayGroups, GrammarSettings};
+use crate::config::{Config, DecayGroups, GrammarSettings, TokenEmbeddings};
 use crate::data::{Dataset, Split, batch};
 use crate::features::FeatureStore;
 use crate::fingerprint::data_fingerprint;
 use crate::gradients::clip_global_norm;
 use crate::mle::{captioner_vocab, validation_images};
+use crate::neighbours::neighbour_embeddings;
 use crate::phase::{Numbers, Phase};
 use crate::seeds::{Purpose, number, stream};
 use crate::threads::{Threads, gradients};
@@ -31,11 +34,16 @@ use crate::threads::{Threads, gradients};
 /// Captions encoded together.
 const LENGTH_BATCH: usize = 32;
 
+/// Random words among which the next one is foretold, besides the batch's own.
+const RANDOM_WORDS: usize = 512;
+
 /// What is trained: a CLIP, of which the image tower gets no gradient, and the head.
 #[derive(Module, Debug)]
 struct Tuned {
     clip: Clip,
     head: GrammarHead,
+    /// From a token's state to the embedding of the next one; only training needs it.
+    next: Option<Linear>,
 }
 
 /// Tunes the text tower of `pipeline` with a grammar head on the training split, and leaves both
@@ -75,14 +83,25 @@ pub fn train_grammar(
     let negatives = Negatives::new(words)?;
     let pipeline = match pipeline {
         Some(pipeline) => pipeline,
-        None => fresh(&config.clip, words.iter().chain([&settings.prompt]), config.seed, device)?,
+        None => {
+            let words = words.iter().chain([&settings.prompt]);
+            let pipeline = fresh(&config.clip, words, config.seed, device)?;
+            match config.clip.token_embeddings {
+                TokenEmbeddings::Random => pipeline,
+                TokenEmbeddings::Neighbours => {
+                    with_neighbours(pipeline, dataset, &images, config, device)?
+                }
+            }
+        }
     };
     let width = pipeline.config.text_config.hidden_size;
     let hidden = if settings.hidden == 0 { width } else { settings.hidden };
     let head_config = GrammarHeadConfig { width, hidden };
     device.seed(number(config.seed, 3, Purpose::Weights));
     let head = head_config.init(device);
-    let model = Tuned { clip: pipeline.model.clone(), head }.fork(&autodiff).train();
+    let next =
+        (settings.next_word_weight > 0.0).then(|| LinearConfig::new(width, width).init(device));
+    let model = Tuned { clip: pipeline.model.clone(), head, next }.fork(&autodiff).train();
     let (mut model, mut optimizer) = phase.restore(model, optimizer(settings))?;
     let threads = Threads::new(settings.threads)
         .map_err(|e| TrainError::setting("grammar.threads", format!("can't be had: {e}")))?;
@@ -98,12 +117,15 @@ pub fn train_grammar(
         };
         let broken_texts: Vec<&str> = broken.iter().map(|broken| broken.text.as_str()).collect();
         let texts = Text::of(encode(&positives)?, encode(&broken_texts)?);
-        let total = Total { texts: texts.len(), tokens: texts.iter().map(|t| t.ids.len()).sum() };
+        let total = Total::of(&texts);
+        let mut rng = stream(config.seed, step as u64, Purpose::Words);
+        let tokens = pipeline.config.text_config.vocab_size as u32;
+        let random: Vec<u32> = (0..RANDOM_WORDS).map(|_| rng.random_range(0..tokens)).collect();
 
         let parts = parts_by_length(texts, settings.threads);
         let (mut gradients, parts) = gradients(&model, &threads, parts, |model, texts| {
             let (mut loss, states, mut numbers) =
-                grammar_loss(model, &texts, total, settings, &autodiff)?;
+                grammar_loss(model, &texts, &random, total, settings, &autodiff)?;
             if let Some(features) = features.filter(|_| settings.contrastive_weight > 0.0) {
                 let text = model.clip.project_text(states.narrow(0, 0, chosen.len()));
                 let image = Tensor::from_inner(features.embeddings(&chosen, device));
@@ -209,6 +231,10 @@ struct Text {
 }
 
 impl Text {
+    fn is_whole(&self) -> bool {
+        self.whole == self.ids.len()
+    }
+
     /// Captions, then the broken version of each, which is whole until the first token in which it
     /// differs.
     fn of(captions: Vec<Vec<u32>>, broken: Vec<Vec<u32>>) -> Vec<Self> {
@@ -228,6 +254,19 @@ impl Text {
 struct Total {
     texts: usize,
     tokens: usize,
+    /// Tokens of whole captions that follow another one.
+    next_words: usize,
+}
+
+impl Total {
+    fn of(texts: &[Text]) -> Self {
+        let whole = texts.iter().filter(|text| text.is_whole());
+        Self {
+            texts: texts.len(),
+            tokens: texts.iter().map(|text| text.ids.len()).sum(),
+            next_words: whole.map(|text| text.ids.len() - 1).sum(),
+        }
+    }
 }
 
 /// `count` parts of about as many tokens, or all texts in their order for one part.
@@ -249,6 +288,7 @@ fn parts_by_length(mut texts: Vec<Text>, count: usize) -> Vec<Vec<Text>> {
 fn grammar_loss(
     model: &Tuned,
     texts: &[Text],
+    random: &[u32],
     total: Total,
     settings: &GrammarSettings,
     device: &Device,
@@ -256,16 +296,21 @@ fn grammar_loss(
     let ids: Vec<Vec<u32>> = texts.iter().map(|text| text.ids.clone()).collect();
     let mut numbers = Numbers::new();
     let mut loss = Tensor::zeros([1], device);
-    let states = if settings.prefix_weight > 0.0 {
+    let states = if settings.prefix_weight > 0.0 || model.next.is_some() {
         let states = model.clip.token_states_by_length(&ids, LENGTH_BATCH, device)?;
-        let whole: Vec<bool> = texts
-            .iter()
-            .flat_map(|text| (0..text.ids.len()).map(|place| place < text.whole))
-            .collect();
-        let prefix =
-            cross_entropy(model.head.forward(states.clone()), &whole) / total.tokens as f64;
-        numbers.push(("prefix_loss".into(), scalar(prefix.clone())));
-        loss = loss + prefix * settings.prefix_weight;
+        if settings.prefix_weight > 0.0 {
+            let whole = texts.iter().flat_map(|t| (0..t.ids.len()).map(|place| place < t.whole));
+            let logits = model.head.forward(states.clone());
+            let prefix = cross_entropy(logits, whole.map(i64::from)) / total.tokens as f64;
+            numbers.push(("prefix_loss".into(), scalar(prefix.clone())));
+            loss = loss + prefix * settings.prefix_weight;
+        }
+        if let Some(next) = &model.next {
+            let next = next_word_loss(next, &model.clip, states.clone(), texts, random)
+                / total.next_words as f64;
+            numbers.push(("next_word_loss".into(), scalar(next.clone())));
+            loss = loss + next * settings.next_word_weight;
+        }
         let ends: Vec<i64> = (texts.iter())
             .scan(-1, |end, text| {
                 *end += text.ids.len() as i64;
@@ -277,24 +322,76 @@ fn grammar_loss(
         model.clip.text_states_by_length(&ids, LENGTH_BATCH, device)?
     };
     let logits = model.head.forward(states.clone());
-    let whole: Vec<bool> = texts.iter().map(|text| text.whole == text.ids.len()).collect();
-    let grammar = cross_entropy(logits.clone(), &whole) / total.texts as f64;
+    let whole: Vec<bool> = texts.iter().map(|text| text.is_whole()).collect();
+    let right = right(logits.clone().inner(), &whole) as f64 / total.texts as f64;
+    let grammar = cross_entropy(logits, whole.into_iter().map(i64::from)) / total.texts as f64;
     loss = loss + grammar.clone() * settings.grammar_weight;
-    let right = right(logits.inner(), &whole) as f64 / total.texts as f64;
     numbers.extend([("grammar_loss".into(), scalar(grammar)), ("accuracy".into(), right)]);
     Ok((loss, states, numbers))
 }
 
-/// Cross entropy of two classes, summed over the rows.
+/// Cross entropy of every next token of the captions that are whole, among the tokens of the same
+/// captions and `random` ones, summed.
 ///
 /// # Shapes
-/// - logits: `[N, 2]`, of class 1 where `whole`, of class 0 elsewhere
+/// - states: `[T, D]`, those of all tokens of `texts`, one text after the other
 /// - output: `[1]`
-fn cross_entropy(logits: Tensor<2>, whole: &[bool]) -> Tensor<1> {
-    let n = whole.len();
-    let classes: Vec<i64> = whole.iter().map(|&whole| i64::from(whole)).collect();
-    let classes = Tensor::<1, Int>::from_data(classes.as_slice(), &logits.device());
-    -log_softmax(logits, 1).gather(1, classes.reshape([n, 1])).sum()
+fn next_word_loss(
+    next: &Linear,
+    clip: &Clip,
+    states: Tensor<2>,
+    texts: &[Text],
+    random: &[u32],
+) -> Tensor<1> {
+    let (mut rows, mut targets, mut first) = (Vec::new(), Vec::new(), 0);
+    for text in texts {
+        if text.is_whole() {
+            rows.extend((first..first + text.ids.len() as i64).take(text.ids.len() - 1));
+            targets.extend_from_slice(&text.ids[1..]);
+        }
+        first += text.ids.len() as i64;
+    }
+    if targets.is_empty() {
+        return states.sum() * 0.0;
+    }
+    let words: BTreeSet<u32> = targets.iter().chain(random).copied().collect();
+    let words: Vec<u32> = words.into_iter().collect();
+    let device = states.device();
+    let ids: Vec<i64> = words.iter().map(|&id| id.into()).collect();
+    let embeddings = clip.token_embeddings().select(0, Tensor::from_data(ids.as_slice(), &device));
+    let foretold = next.forward(states.select(0, Tensor::from_data(rows.as_slice(), &device)));
+    let place = |id: &u32| words.binary_search(id).unwrap_or(0) as i64;
+    cross_entropy(foretold.matmul(embeddings.transpose()), targets.iter().map(place))
+}
+
+/// The pipeline with token embeddings that know what stands beside each token.
+fn with_neighbours(
+    pipeline: ClipPipeline,
+    dataset: &Dataset,
+    images: &[usize],
+    config: &Config,
+    device: &Device,
+) -> Result<ClipPipeline, TrainError> {
+    let captions: Vec<&String> =
+        images.iter().flat_map(|&image| &dataset.images[image].captions).collect();
+    let ids = pipeline.tokenizer.encode_batch(&captions, pipeline.model.context_length())?;
+    let [tokens, width] = pipeline.model.token_embeddings().dims();
+    let mut rng = stream(config.seed, 4, Purpose::Weights);
+    let rows = neighbour_embeddings(&ids, tokens, width, &mut rng);
+    let rows = Tensor::from_data(TensorData::new(rows, [tokens, width]), device);
+    Ok(ClipPipeline { model: pipeline.model.with_token_embeddings(rows)?, ..pipeline })
+}
+
+/// Cross entropy summed over the rows.
+///
+/// # Shapes
+/// - logits: `[N, C]`; classes: `N`
+/// - output: `[1]`
+fn cross_entropy(logits: Tensor<2>, classes: impl Iterator<Item = i64>) -> Tensor<1> {
+    let [n, _] = logits.dims();
+    let classes = TensorData::new(classes.collect::<Vec<i64>>(), [n, 1]);
+    let classes = Tensor::<2, Int>::from_data(classes, &logits.device());
+    -log_softmax(logits, 1).gather(1, classes).sum()
 }
 
 /// Number of rows whose class is the likelier one.
@@ -398,10 +495,11 @@ fn retrieval(text: Tensor<2>, image: Tensor<2>) -> Result<Numbers, TrainError> {
 
 #[cfg(test)]
 mod tests {
-    use burn::module::Param;
-    use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-
+    use burn::module::{Initializer, Param};
+    use burn::nn::{LayerNorm, LayerNormConfig};
     use burn::optim::GradientsParams;
+    use burn::tensor::Distribution;
+    use finecap_clip::ClipConfig;
 
     use super::*;
 
@@ -464,12 +562,46 @@ mod tests {
     }
 
     #[test]
+    fn the_next_word_is_one_of_the_captions_and_some_random_ones() {
+        let device = Device::flex();
+        let clip = ClipConfig::tiny(20, 18, 19).init(&device).unwrap();
+        let [_, d] = clip.token_embeddings().dims();
+        let whole = |ids: &[u32]| Text { ids: ids.to_vec(), whole: ids.len() };
+        let broken = Text { ids: vec![18, 7, 7, 19], whole: 2 };
+        let texts = [whole(&[18, 1, 2, 19]), broken, whole(&[18, 2, 19])];
+        let states = Tensor::<2>::random([11, d], Distribution::Default, &device);
+        let loss =
+            |next: &Linear| scalar(next_word_loss(next, &clip, states.clone(), &texts, &[1, 5, 6]));
+        // Nothing is known: 5 next words, each one of {1, 2, 19} and {5, 6}.
+        let zeros = Initializer::Zeros;
+        let next =
+            Linear { weight: zeros.init([d, d], &device), bias: Some(zeros.init([d], &device)) };
+        assert!((loss(&next) - 5.0 * 5f64.ln()).abs() < 1e-5);
+
+        // The same by hand, with states that are what stands in the rows.
+        let next = LinearConfig::new(d, d).init(&device);
+        let foretold: Vec<f32> = next.forward(states.clone()).into_data().iter::<f32>().collect();
+        let embeddings: Vec<f32> = clip.token_embeddings().into_data().iter::<f32>().collect();
+        let logit = |row: usize, id: usize| -> f64 {
+            (0..d).map(|i| f64::from(foretold[row * d + i] * embeddings[id * d + i])).sum()
+        };
+        let expected: f64 = [(0, 1), (1, 2), (2, 19), (8, 2), (9, 19)]
+            .map(|(row, target)| {
+                let sum: f64 = [1, 2, 5, 6, 19].map(|id| logit(row, id).exp()).iter().sum();
+                sum.ln() - logit(row, target)
+            })
+            .iter()
+            .sum();
+        assert!((loss(&next) - expected).abs() < 1e-4);
+    }
+
+    #[test]
     fn cross_entropy_is_pytorchs() {
         let device = Device::flex();
         let logits = Tensor::<2>::from_data([[1.0, 2.0], [0.5, -0.5]], &device);
         // -ln σ(1) for both rows: the first is of class 1, the second of class 0.
         let expected = (1.0 + (-1.0f64).exp()).ln();
-        let sum = scalar(cross_entropy(logits.clone(), &[true, false]));
+        let sum = scalar(cross_entropy(logits.clone(), [1, 0].into_iter()));
         assert!((sum - 2.0 * expected).abs() < 1e-6);
         assert_eq!(right(logits, &[true, false]), 2);
     }

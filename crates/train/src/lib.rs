@@ -16,6 +16,7 @@ mod fingerprint;
 mod gradients;
 mod grammar;
 mod mle;
+mod neighbours;
 mod phase;
 mod prefetch;
 mod progress;
@@ -32,7 +33,7 @@ pub use clip::train_clip;
 pub use config::{
     CaptionerSettings, CheckpointSettings, ClipSettings, ClipTexts, Config, DecayGroups, Export,
     GrammarSettings, MleSettings, Reduction, RewardSettings, ScstSettings, TermSettings,
-    TokenizerKind, Tower,
+    TokenEmbeddings, TokenizerKind, Tower,
 };
 pub use data::{Dataset, ImageRecord, ImageSource, Split, epoch_order};
 pub use error::TrainError;

@@ -17,6 +17,8 @@ pub enum Purpose {
     Weights = 4,
     /// Captions and their broken versions that validation looks at.
     Validation = 5,
+    /// Words that are foretold wrongly; keyed by the step.
+    Words = 6,
 }
 
 /// The generator of (seed, step, purpose): the same on every machine, whatever ran before.

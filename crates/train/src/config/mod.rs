@@ -45,6 +45,17 @@ pub enum TokenizerKind {
     Openai,
 }
 
+/// What the token embeddings of a model trained from scratch begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenEmbeddings {
+    /// Random numbers, as in CLIP.
+    Random,
+    /// The words that stand beside each token in the training captions, in the grammar phase:
+    /// a small tower learns from far fewer captions. Other phases begin at random.
+    Neighbours,
+}
+
 /// Which texts the CLIP phase reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,6 +86,8 @@ pub struct ClipSettings {
     pub prompt: String,
     /// Tokenizer of a model trained from scratch.
     pub tokenizer: TokenizerKind,
+    /// Token embeddings of a text tower trained from scratch by `train grammar`.
+    pub token_embeddings: TokenEmbeddings,
     /// Side of the input in pixels, for a model trained from scratch.
     pub image_size: usize,
     /// Side of a patch in pixels.
@@ -102,6 +115,7 @@ impl Default for ClipSettings {
             texts: ClipTexts::Captions,
             prompt: String::new(),
             tokenizer: TokenizerKind::Words,
+            token_embeddings: TokenEmbeddings::Random,
             image_size: 48,
             patch_size: 8,
             width: 128,
@@ -220,6 +234,10 @@ pub struct GrammarSettings {
     /// Weight of telling at every token whether the caption was whole so far; 0 as in the paper.
     /// A caption then teaches as many lessons as it has words.
     pub prefix_weight: f32,
+    /// Weight of foretelling the next word of a caption at every token, among the batch's words
+    /// and some random ones; 0 as in the paper. What a word says about the next one is most of
+    /// what there is to know about broken captions.
+    pub next_word_weight: f32,
     /// Width of the head's hidden layer; 0 for that of the text tower.
     pub hidden: usize,
     /// Put before every caption, with a space between; may be empty. Saved with the head, which
@@ -245,6 +263,7 @@ impl Default for GrammarSettings {
             contrastive_weight: 1.0,
             grammar_weight: 1.0,
             prefix_weight: 0.0,
+            next_word_weight: 0.0,
             hidden: 0,
             prompt: String::new(),
             threads: 1,
@@ -444,6 +463,7 @@ impl Config {
             ("grammar.contrastive_weight", f64::from(self.grammar.contrastive_weight)),
             ("grammar.grammar_weight", f64::from(self.grammar.grammar_weight)),
             ("grammar.prefix_weight", f64::from(self.grammar.prefix_weight)),
+            ("grammar.next_word_weight", f64::from(self.grammar.next_word_weight)),
         ] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(TrainError::setting(
