@@ -49,3 +49,29 @@ impl GrammarHead {
         softmax(self.forward(states), 1).narrow(1, 1, 1).squeeze_dim(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Param;
+
+    use super::*;
+
+    #[test]
+    fn the_probability_is_the_softmax_of_two_layers_by_hand() {
+        let device = Device::flex();
+        let mut head = GrammarHeadConfig { width: 2, hidden: 2 }.init(&device);
+        assert!(head.fc1.bias.is_none() && head.fc2.bias.is_none());
+        let weights = |rows: [[f32; 2]; 2]| {
+            let rows = Tensor::<2>::from_data(rows, &device);
+            Param::initialized(burn::module::ParamId::new(), rows)
+        };
+        head.fc1.weight = weights([[1.0, -1.0], [2.0, 0.25]]);
+        head.fc2.weight = weights([[0.1, 0.3], [9.0, -9.0]]);
+        // Hidden [5, -0.5] becomes [5, 0], logits are [0.5, 1.5].
+        let states = Tensor::<2>::from_data([[1.0, 2.0]], &device);
+        let logits: Vec<f32> = head.forward(states.clone()).into_data().iter::<f32>().collect();
+        assert!((logits[0] - 0.5).abs() < 1e-6 && (logits[1] - 1.5).abs() < 1e-6, "{logits:?}");
+        let probability: f32 = head.probability(states).into_scalar();
+        assert!((f64::from(probability) - 1.0 / (1.0 + (-1f64).exp())).abs() < 1e-6);
+    }
+}
