@@ -244,7 +244,6 @@ impl Clip {
                 reason: format!("are {:?}, but must be {:?}", rows.dims(), old.dims()),
             });
         }
-        let rows = Param::initialized(old.id, rows);
         self.text_model.set_token_embeddings(rows);
         Ok(self)
     }

@@ -79,8 +79,10 @@ impl TextTower {
         &self.embeddings.token_embedding.weight
     }
 
-    pub(crate) fn set_token_embeddings(&mut self, rows: Param<Tensor<2>>) {
-        self.embeddings.token_embedding.weight = rows;
+    /// Keeps that the parameter is trained, which one made of a plain tensor would not be.
+    pub(crate) fn set_token_embeddings(&mut self, rows: Tensor<2>) {
+        let weight = &mut self.embeddings.token_embedding.weight;
+        *weight = weight.clone().map(|_| rows);
     }
 
     fn hidden_states(&self, ids: Tensor<2, Int>) -> Tensor<3> {

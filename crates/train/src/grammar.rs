@@ -596,6 +596,20 @@ mod tests {
     }
 
     #[test]
+    fn token_embeddings_that_were_given_are_trained() {
+        let device = Device::flex();
+        let clip = ClipConfig::tiny(20, 18, 19).init(&device).unwrap();
+        let rows = Tensor::ones(clip.token_embeddings().dims(), &device);
+        let clip = clip.with_token_embeddings(rows.clone()).unwrap();
+        assert!(clip.token_embeddings().into_data() == rows.into_data());
+        let clip = clip.fork(&device.clone().autodiff()).train();
+        assert!(clip.token_embeddings().is_require_grad());
+        let narrow = Tensor::ones([20, 3], &device);
+        let error = clip.with_token_embeddings(narrow).unwrap_err().to_string();
+        assert!(error.contains("[20, 3]"), "{error}");
+    }
+
+    #[test]
     fn cross_entropy_is_pytorchs() {
         let device = Device::flex();
         let logits = Tensor::<2>::from_data([[1.0, 2.0], [0.5, -0.5]], &device);
