@@ -211,6 +211,18 @@ pub enum DecayGroups {
     Standard,
 }
 
+/// What takes the steps of grammar tuning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrammarOptimizer {
+    /// AdamW for every weight, as in the paper.
+    Adamw,
+    /// Muon (Jordan 2024) for the matrices of the Transformer's blocks and AdamW for the rest. It
+    /// needs fewer steps to train a tower from scratch; its steps are scaled to the size of
+    /// AdamW's, so that one learning rate serves both.
+    Muon,
+}
+
 /// Tuning of a CLIP text tower with a grammar head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -219,9 +231,11 @@ pub struct GrammarSettings {
     pub steps: usize,
     /// Images a step, each with one caption and one broken version of it.
     pub batch_size: usize,
+    /// Optimizer.
+    pub optimizer: GrammarOptimizer,
     /// Learning rate.
     pub schedule: Schedule,
-    /// AdamW's decoupled weight decay.
+    /// Decoupled weight decay.
     pub weight_decay: f32,
     /// What is decayed.
     pub decay_groups: DecayGroups,
@@ -256,6 +270,7 @@ impl Default for GrammarSettings {
         Self {
             steps: 600,
             batch_size: 64,
+            optimizer: GrammarOptimizer::Adamw,
             schedule: Schedule::Constant { lr: 1e-4, warmup: 0 },
             weight_decay: 0.01,
             decay_groups: DecayGroups::Standard,
