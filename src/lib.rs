@@ -12,9 +12,11 @@
 //! | [`scenes`] | a generated data set with an exact judge |
 //! | [`train`] | data, training phases, checkpoints, evaluation |
 //! | [`report`] | an HTML page on trained captioners |
+//! | [`captions`] | reading captions and references from files |
 //! | [`device`] | choosing a compute device by name |
 //! | [`memory`] | an allocator setting for programs that train |
 
+pub mod captions;
 pub mod device;
 pub mod memory;
 pub mod report;

@@ -2,6 +2,7 @@
 
 mod caption;
 mod doctor;
+mod eval;
 mod prepare;
 mod report;
 mod scenes;
@@ -34,6 +35,9 @@ enum Command {
     Prepare(prepare::Prepare),
     /// Score captions.
     Score(score::Score),
+    /// Compare captions with references.
+    #[command(subcommand)]
+    Eval(eval::Eval),
     /// Show trained captioners side by side in one HTML file.
     Report(report::Report),
     /// Write the embedded data set as PNG files and Karpathy JSON.
@@ -50,6 +54,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Caption(caption) => caption.run(&device()?),
         Command::Prepare(prepare) => prepare.run(),
         Command::Score(score) => score.run(&device()?),
+        Command::Eval(eval) => eval.run(device),
         Command::Report(report) => report.run(),
         Command::Scenes(scenes) => scenes.run(),
         Command::Doctor => {

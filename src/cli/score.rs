@@ -71,7 +71,7 @@ fn captions(value: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// The grammar model of a run, or the folder itself where it is one.
-fn model_dir(run: &Path) -> Result<PathBuf> {
+pub(super) fn model_dir(run: &Path) -> Result<PathBuf> {
     let places = [run.join("grammar/model"), run.join("model"), run.to_path_buf()];
     match places.iter().find(|dir| dir.join("grammar.json").is_file()) {
         Some(dir) => Ok(dir.clone()),

@@ -80,6 +80,24 @@ pub fn sentence_bleu(candidate: &[u32], references: &[Vec<u32>]) -> [f64; MAX_N]
     Statistics::of(candidate, references).scores()
 }
 
+/// One caption for each image, and at least one reference.
+pub(crate) fn check_sizes<C, R>(
+    candidates: &[C],
+    references: &[impl AsRef<[R]>],
+) -> Result<(), MetricsError> {
+    if candidates.len() != references.len() {
+        let (candidates, references) = (candidates.len(), references.len());
+        return Err(MetricsError::Lengths { candidates, references });
+    }
+    if candidates.is_empty() {
+        return Err(MetricsError::Empty);
+    }
+    match references.iter().position(|captions| captions.as_ref().is_empty()) {
+        Some(image) => Err(MetricsError::NoReferences { image }),
+        None => Ok(()),
+    }
+}
+
 /// BLEU of a set of captions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BleuScores {
@@ -87,6 +105,19 @@ pub struct BleuScores {
     pub corpus: [f64; MAX_N],
     /// BLEU-1 to BLEU-4 of each caption.
     pub per_image: Vec<[f64; MAX_N]>,
+    statistics: Vec<Statistics>,
+}
+
+impl BleuScores {
+    /// BLEU-1 to BLEU-4 of some of the images, by their places, any of them several times.
+    ///
+    /// # Panics
+    /// For a place that there is none of.
+    pub fn of(&self, images: &[usize]) -> [f64; MAX_N] {
+        let mut total = Statistics::default();
+        images.iter().for_each(|&image| total.add(&self.statistics[image]));
+        total.scores()
+    }
 }
 
 /// BLEU of one caption for each image, words separated by whitespace.
@@ -97,27 +128,19 @@ pub fn bleu<C: AsRef<str>, R: AsRef<str>>(
     candidates: &[C],
     references: &[impl AsRef<[R]>],
 ) -> Result<BleuScores, MetricsError> {
-    if candidates.len() != references.len() {
-        let (candidates, references) = (candidates.len(), references.len());
-        return Err(MetricsError::Lengths { candidates, references });
-    }
-    if candidates.is_empty() {
-        return Err(MetricsError::Empty);
-    }
+    check_sizes(candidates, references)?;
     let mut words = WordIds::default();
     let mut total = Statistics::default();
-    let mut per_image = Vec::with_capacity(candidates.len());
-    for (image, (candidate, captions)) in candidates.iter().zip(references).enumerate() {
-        if captions.as_ref().is_empty() {
-            return Err(MetricsError::NoReferences { image });
-        }
+    let mut statistics = Vec::with_capacity(candidates.len());
+    for (candidate, captions) in candidates.iter().zip(references) {
         let captions: Vec<Vec<u32>> =
             captions.as_ref().iter().map(|c| words.caption(c.as_ref())).collect();
         let found = Statistics::of(&words.caption(candidate.as_ref()), &captions);
         total.add(&found);
-        per_image.push(found.scores());
+        statistics.push(found);
     }
-    Ok(BleuScores { corpus: total.scores(), per_image })
+    let per_image = statistics.iter().map(Statistics::scores).collect();
+    Ok(BleuScores { corpus: total.scores(), per_image, statistics })
 }
 
 #[cfg(test)]
@@ -152,6 +175,8 @@ mod tests {
             assert!((found - expected).abs() < 1e-12, "{scores:?}");
         }
         assert_eq!(scores.per_image.len(), 3);
+        assert_eq!(scores.of(&[2, 0, 1]), scores.corpus);
+        assert_eq!(scores.of(&[1]), scores.per_image[1]);
         assert!(scores.per_image[2][3] < 1e-9);
     }
 

@@ -6,6 +6,7 @@
 //! where δ is the difference of the numbers of **bigrams**. The score is ten times the mean over
 //! `n` and over the references.
 
+use crate::bleu::check_sizes;
 use crate::ngram::{MAX_N, Ngram, sorted_ngrams};
 use crate::{DocumentFrequencies, MetricsError, WordIds};
 
@@ -116,10 +117,7 @@ pub fn cider_d<C: AsRef<str>, R: AsRef<str>>(
     candidates: &[C],
     references: &[impl AsRef<[R]>],
 ) -> Result<CiderScores, MetricsError> {
-    if candidates.len() != references.len() {
-        let (candidates, references) = (candidates.len(), references.len());
-        return Err(MetricsError::Lengths { candidates, references });
-    }
+    check_sizes(candidates, references)?;
     let mut words = WordIds::default();
     let references: Vec<Vec<Vec<u32>>> = references
         .iter()

@@ -1,4 +1,4 @@
-//! Caption metrics that agree with coco-caption: CIDEr-D, BLEU, retrieval and text statistics.
+//! Caption metrics that agree with coco-caption: CIDEr-D, BLEU, ROUGE-L, retrieval and text statistics.
 //!
 //! Plain slices in, plain numbers out; no tensors, no files.
 //!
@@ -14,20 +14,26 @@
 //! ```
 
 mod bleu;
+mod bootstrap;
 mod cider;
 mod error;
 mod frequencies;
 mod ngram;
 mod phrases;
+mod ptb;
 mod retrieval;
+mod rouge;
 mod text;
 mod word_ids;
 
 pub use bleu::{BleuScores, bleu, sentence_bleu};
+pub use bootstrap::{Interval, bootstrap};
 pub use cider::{CiderD, CiderScores, PreparedReferences, cider_d};
 pub use error::MetricsError;
 pub use frequencies::DocumentFrequencies;
 pub use phrases::phrase_recall;
+pub use ptb::{ptb_tokenize, ptb_tokens};
 pub use retrieval::{Ranks, Ties};
-pub use text::{TextStatistics, words};
+pub use rouge::{RougeScores, rouge_l, sentence_rouge_l};
+pub use text::{TextStatistics, share_seen, words};
 pub use word_ids::WordIds;

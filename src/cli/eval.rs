@@ -1,0 +1,373 @@
+//! `finecap eval`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use clap::{Args, Subcommand, ValueEnum};
+use finecap::captions::{Candidates, References};
+use finecap::metrics::{
+    BleuScores, CiderScores, Interval, RougeScores, TextStatistics, bleu, bootstrap, cider_d,
+    ptb_tokenize, rouge_l,
+};
+use finecap::reward::GrammarScorer;
+use serde_json::{Map, Value, json};
+
+use super::score::model_dir;
+
+#[derive(Subcommand)]
+pub enum Eval {
+    /// Score captions of files against reference captions, as coco-caption does.
+    Captions(Captions),
+}
+
+/// How captions are cut into words.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Tokenizer {
+    /// As coco-caption: Penn Treebank rules, lower case, punctuation dropped.
+    Ptb,
+    /// They are cut already: words stand between spaces.
+    Spaces,
+}
+
+#[derive(Args)]
+pub struct Captions {
+    /// Captions: COCO results, clipscore JSON, JSON lines, or what `finecap caption` prints.
+    #[arg(long, value_name = "FILE")]
+    candidates: PathBuf,
+    /// References: COCO annotations, Karpathy JSON, clipscore JSON or JSON lines.
+    #[arg(long, value_name = "FILE")]
+    references: PathBuf,
+    /// Of a Karpathy file, only the images of this split.
+    #[arg(long)]
+    split: Option<String>,
+    /// Captions of another system for the same images, to compare with.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Give the mean probability of being a sentence, by the grammar model of this run.
+    #[arg(long, value_name = "RUN")]
+    grammar: Option<PathBuf>,
+    /// Score the images that both files have, instead of stopping at the first that one lacks.
+    #[arg(long)]
+    allow_missing: bool,
+    /// How captions are cut into words.
+    #[arg(long, value_enum, default_value_t = Tokenizer::Ptb)]
+    tokenizer: Tokenizer,
+    /// Resamples of the images, for intervals and significance; 0 for none.
+    #[arg(long, default_value_t = 1000)]
+    resamples: usize,
+    /// Seed of the resamples.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// File for all numbers, each image's included (JSON).
+    #[arg(long, value_name = "JSON")]
+    output: Option<PathBuf>,
+    /// Print the numbers as JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Eval {
+    pub fn run(self, device: impl Fn() -> Result<Device>) -> Result<()> {
+        match self {
+            Self::Captions(captions) => captions.run(device),
+        }
+    }
+}
+
+impl Captions {
+    fn run(self, device: impl Fn() -> Result<Device>) -> Result<()> {
+        let references = References::read(&self.references, self.split.as_deref())?;
+        let candidates = self.matched(&self.candidates, &references)?;
+        let mut places: Vec<usize> = candidates.iter().map(|(place, _)| *place).collect();
+        let mut texts: Vec<String> = candidates.into_iter().map(|(_, text)| text).collect();
+        let mut baseline: Option<Vec<String>> = None;
+        if let Some(file) = &self.baseline {
+            // Both systems are compared on the images that both have.
+            let mut other: std::collections::HashMap<usize, String> =
+                self.matched(file, &references)?.into_iter().collect();
+            let both: Vec<bool> = places.iter().map(|place| other.contains_key(place)).collect();
+            let mut keep = both.iter().copied();
+            texts.retain(|_| keep.next().unwrap_or(false));
+            places.retain(|place| other.contains_key(place));
+            if places.is_empty() {
+                bail!("{}: has no image in common with the candidates", file.display());
+            }
+            baseline = Some(places.iter().filter_map(|place| other.remove(place)).collect());
+        }
+        if places.len() == 1 {
+            eprintln!("note: CIDEr-D over one image is 0 whatever its caption is");
+        }
+
+        let cut = |text: &String| match self.tokenizer {
+            Tokenizer::Ptb => ptb_tokenize(text),
+            Tokenizer::Spaces => text.clone(),
+        };
+        let references_of: Vec<Vec<String>> =
+            places.iter().map(|&p| references.captions(p).iter().map(cut).collect()).collect();
+        let grammar = match &self.grammar {
+            None => None,
+            Some(run) => {
+                let device = device()?;
+                Some((GrammarScorer::load(&model_dir(run)?, &device)?, device))
+            }
+        };
+        let scores = |texts: &[String]| -> Result<Scores> {
+            let cut: Vec<String> = texts.iter().map(cut).collect();
+            let probabilities = match &grammar {
+                None => None,
+                Some((scorer, device)) => Some(scorer.probabilities(&cut, device)?),
+            };
+            Scores::of(&cut, &references_of, probabilities)
+        };
+        let ours = scores(&texts)?;
+        let other = baseline.as_deref().map(scores).transpose()?;
+        let all: Vec<usize> = (0..texts.len()).collect();
+        let with_difference = |images: &[usize]| {
+            let mut numbers = ours.numbers(images);
+            if let Some(other) = &other {
+                let theirs = other.numbers(images);
+                let differences: Vec<f64> =
+                    numbers.iter().zip(theirs).map(|(a, b)| a - b).collect();
+                numbers.extend(differences);
+            }
+            numbers
+        };
+        let intervals = match self.resamples {
+            0 => Vec::new(),
+            times => bootstrap(texts.len(), times, self.seed, with_difference)?,
+        };
+        let lines = Lines {
+            names: ours.names(),
+            ours: ours.numbers(&all),
+            other: other.as_ref().map(|other| other.numbers(&all)),
+            intervals,
+            statistics: TextStatistics::of(&texts.iter().map(cut).collect::<Vec<_>>())?,
+        };
+
+        let mut whole = lines.json(texts.len(), &self);
+        if let Some(output) = &self.output {
+            let mut images = Map::new();
+            for (row, &place) in places.iter().enumerate() {
+                images.insert(references.name(place).into(), ours.image(row, &texts[row]));
+            }
+            whole["images"] = images.into();
+            finecap::train::write_json(output, &whole)?;
+        }
+        if self.json {
+            if let Some(whole) = whole.as_object_mut() {
+                whole.remove("images");
+            }
+            println!("{}", serde_json::to_string_pretty(&whole)?);
+        } else {
+            println!("{} images\n\n{}", texts.len(), lines.table());
+        }
+        Ok(())
+    }
+
+    /// The captions of a file with the places of their images among the references, in the order
+    /// of the references.
+    fn matched(&self, file: &Path, references: &References) -> Result<Vec<(usize, String)>> {
+        let candidates = Candidates::read(file)?;
+        let (mut found, mut unknown) = (Vec::new(), Vec::new());
+        for (image, caption) in candidates.images.into_iter().zip(candidates.captions) {
+            match references.find(&image) {
+                Some(place) => found.push((place, caption)),
+                None => unknown.push(image),
+            }
+        }
+        found.sort_by_key(|(place, _)| *place);
+        if let Some(pair) = found.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            bail!(
+                "{}: image `{}` has two captions, under different names",
+                file.display(),
+                references.name(pair[0].0)
+            );
+        }
+        let mut present = vec![false; references.len()];
+        found.iter().for_each(|(place, _)| present[*place] = true);
+        let absent: Vec<&str> = (0..references.len())
+            .filter(|&place| !present[place])
+            .map(|place| references.name(place))
+            .collect();
+        if self.allow_missing {
+            if found.is_empty() {
+                bail!("{}: none of its images has references", file.display());
+            }
+            if !unknown.is_empty() || !absent.is_empty() {
+                eprintln!(
+                    "note: {} of {} images are scored: {} have no references, {} no caption in {}",
+                    found.len(),
+                    references.len() + unknown.len(),
+                    unknown.len(),
+                    absent.len(),
+                    file.display()
+                );
+            }
+        } else {
+            let remedy = "score what both files have with --allow-missing";
+            if let Some(image) = unknown.first() {
+                bail!(
+                    "{}: image `{image}` ({} in all) has no references in {}: {remedy}",
+                    file.display(),
+                    unknown.len(),
+                    self.references.display()
+                );
+            }
+            if let Some(image) = absent.first() {
+                bail!(
+                    "{}: image `{image}` of {} ({} in all) has no caption: {remedy}, or name the split with --split",
+                    file.display(),
+                    self.references.display(),
+                    absent.len()
+                );
+            }
+        }
+        let empty: Vec<&str> = (found.iter())
+            .filter(|(_, caption)| caption.trim().is_empty())
+            .map(|(place, _)| references.name(*place))
+            .collect();
+        if let Some(image) = empty.first() {
+            let n = empty.len();
+            eprintln!("note: {}: {n} captions are empty, as that of `{image}`", file.display());
+        }
+        Ok(found)
+    }
+}
+
+/// What all captions of one system are worth, image by image.
+struct Scores {
+    bleu: BleuScores,
+    rouge: RougeScores,
+    cider: CiderScores,
+    grammar: Option<Vec<f64>>,
+}
+
+impl Scores {
+    fn of(
+        captions: &[String],
+        references: &[Vec<String>],
+        grammar: Option<Vec<f32>>,
+    ) -> Result<Self> {
+        Ok(Self {
+            bleu: bleu(captions, references)?,
+            rouge: rouge_l(captions, references)?,
+            cider: cider_d(captions, references)?,
+            grammar: grammar.map(|values| values.into_iter().map(f64::from).collect()),
+        })
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        let mut names = vec!["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D"];
+        names.extend(self.grammar.as_ref().map(|_| "grammar"));
+        names
+    }
+
+    /// The scores over some images, in the order of the names.
+    fn numbers(&self, images: &[usize]) -> Vec<f64> {
+        let mean = |values: &[f64]| {
+            images.iter().map(|&image| values[image]).sum::<f64>() / images.len() as f64
+        };
+        let mut numbers = self.bleu.of(images).to_vec();
+        numbers.extend([mean(&self.rouge.per_image), mean(&self.cider.per_image)]);
+        numbers.extend(self.grammar.as_deref().map(mean));
+        numbers
+    }
+
+    fn image(&self, row: usize, caption: &str) -> Value {
+        let mut object = Map::from_iter([("caption".to_string(), caption.into())]);
+        for (name, number) in self.names().iter().zip(self.numbers(&[row])) {
+            object.insert((*name).into(), number.into());
+        }
+        object.into()
+    }
+}
+
+/// What is shown.
+struct Lines {
+    names: Vec<&'static str>,
+    ours: Vec<f64>,
+    other: Option<Vec<f64>>,
+    /// Of the scores, then of the differences to the other system; or nothing.
+    intervals: Vec<Interval>,
+    statistics: TextStatistics,
+}
+
+impl Lines {
+    fn table(&self) -> String {
+        let mut lines = vec![format!("{:<12}{:>9}", "", "score")];
+        if !self.intervals.is_empty() {
+            lines[0] += &format!("{:>18}", "95 % interval");
+        }
+        if self.other.is_some() {
+            lines[0] += &format!("{:>10}{:>12}{:>8}", "baseline", "difference", "p");
+        }
+        let bounds = |interval: &Interval| format!("{:.4}..{:.4}", interval.low, interval.high);
+        for (i, name) in self.names.iter().enumerate() {
+            let mut line = format!("{name:<12}{:>9.4}", self.ours[i]);
+            if let Some(interval) = self.intervals.get(i) {
+                line += &format!("{:>18}", bounds(interval));
+            }
+            if let Some(other) = &self.other {
+                line += &format!("{:>10.4}{:>+12.4}", other[i], self.ours[i] - other[i]);
+                if let Some(interval) = self.intervals.get(self.names.len() + i) {
+                    line += &format!("{:>8.3}", interval.p);
+                }
+            }
+            lines.push(line);
+        }
+        for (name, why) in NOT_COMPUTED {
+            lines.push(format!("{name:<12}{why}"));
+        }
+        let found = &self.statistics;
+        lines.push(String::new());
+        lines.push(format!(
+            "{} different captions, {} different words, {:.2} words each, distinct-1 {:.4}, distinct-2 {:.4}, repeated words {:.4}",
+            found.distinct,
+            found.vocabulary,
+            found.mean_words,
+            found.distinct_1,
+            found.distinct_2,
+            found.repetition
+        ));
+        lines.join("\n")
+    }
+
+    fn json(&self, images: usize, settings: &Captions) -> Value {
+        let mut scores = Map::new();
+        for (i, name) in self.names.iter().enumerate() {
+            let mut score = json!({ "score": self.ours[i] });
+            if let Some(interval) = self.intervals.get(i) {
+                score["interval"] = json!([interval.low, interval.high]);
+            }
+            if let Some(other) = &self.other {
+                score["baseline"] = other[i].into();
+                score["difference"] = (self.ours[i] - other[i]).into();
+                if let Some(interval) = self.intervals.get(self.names.len() + i) {
+                    score["difference_interval"] = json!([interval.low, interval.high]);
+                    score["p"] = interval.p.into();
+                }
+            }
+            scores.insert((*name).into(), score);
+        }
+        for (name, why) in NOT_COMPUTED {
+            scores.insert(name.into(), why.into());
+        }
+        json!({
+            "images": null,
+            "count": images,
+            "candidates": settings.candidates,
+            "references": settings.references,
+            "baseline": settings.baseline,
+            "tokenizer": if settings.tokenizer == Tokenizer::Ptb { "ptb" } else { "spaces" },
+            "resamples": settings.resamples,
+            "seed": settings.seed,
+            "scores": scores,
+            "text": self.statistics,
+        })
+    }
+}
+
+/// Metrics that people look for, and why they are not there: never a zero.
+const NOT_COMPUTED: [(&str, &str); 3] =
+    [("METEOR", "not computed"), ("SPICE", "not computed"), ("BERTScore", "not computed")];
