@@ -28,12 +28,7 @@ pub struct RougeScores {
 pub fn sentence_rouge_l(candidate: &[u32], references: &[Vec<u32>]) -> f64 {
     let (mut precision, mut recall) = (0.0f64, 0.0f64);
     for reference in references {
-        // The reference splits at single spaces, so a caption without words has one empty word,
-        // which only another empty caption shares.
-        let common = match (candidate, reference.as_slice()) {
-            ([], []) => 1,
-            (a, b) => longest_common_subsequence(a, b),
-        } as f64;
+        let common = longest_common_subsequence(candidate, reference) as f64;
         precision = precision.max(common / candidate.len().max(1) as f64);
         recall = recall.max(common / reference.len().max(1) as f64);
     }
@@ -57,7 +52,8 @@ fn longest_common_subsequence(a: &[u32], b: &[u32]) -> usize {
     row[b.len()]
 }
 
-/// ROUGE-L of one caption for each image, words separated by whitespace.
+/// ROUGE-L of one caption for each image, words separated by single spaces: a no-break space does
+/// not separate, and an empty caption has one empty word, which only another empty one shares.
 ///
 /// # Errors
 /// [`MetricsError::Lengths`], [`MetricsError::NoReferences`] and [`MetricsError::Empty`].
@@ -67,11 +63,12 @@ pub fn rouge_l<C: AsRef<str>, R: AsRef<str>>(
 ) -> Result<RougeScores, MetricsError> {
     check_sizes(candidates, references)?;
     let mut words = WordIds::default();
+    let mut ids = |caption: &str| -> Vec<u32> { caption.split(' ').map(|w| words.id(w)).collect() };
     let per_image: Vec<f64> = (candidates.iter().zip(references))
         .map(|(candidate, captions)| {
             let captions: Vec<Vec<u32>> =
-                captions.as_ref().iter().map(|c| words.caption(c.as_ref())).collect();
-            sentence_rouge_l(&words.caption(candidate.as_ref()), &captions)
+                captions.as_ref().iter().map(|c| ids(c.as_ref())).collect();
+            sentence_rouge_l(&ids(candidate.as_ref()), &captions)
         })
         .collect();
     let corpus = per_image.iter().sum::<f64>() / per_image.len() as f64;
@@ -126,9 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn empty_captions_share_only_emptiness() {
+    fn single_spaces_separate_and_empty_captions_share_only_emptiness() {
+        let score = |candidate, reference| rouge_l(&[candidate], &[[reference]]).unwrap().corpus;
+        assert_eq!((score("", "a"), score("", "")), (0.0, 1.0));
+        assert_eq!((score("1\u{a0}2", "1 2"), score("1 2", "1 2")), (0.0, 1.0));
         assert_eq!(sentence_rouge_l(&[], &[vec![1]]), 0.0);
-        assert_eq!(sentence_rouge_l(&[], &[vec![]]), 1.0);
         assert!(rouge_l(&["a"], &[vec![] as Vec<&str>]).is_err());
     }
 }
