@@ -57,12 +57,13 @@ fn a_grammar_model_of_text_scores_captions() {
     // Two of the six captions are held out.
     assert_eq!(validation["validation_images"], 2.0);
 
-    let candidates = json!({"a": "a dog runs", "b": ["a a a", "a dog runs"], "c": [], "d": ""});
+    let candidates = json!({"a": "a dog runs", "b": ["a a a", "a dog runs"], "c": [], "d": "", "e": "A dog runs."});
     succeed(&mut world.score("run", &candidates));
     let scores = world.read("scores.json");
     let keys: Vec<&String> = scores.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["a", "b", "c", "d"]);
+    assert_eq!(keys, ["a", "b", "c", "d", "e"]);
     assert_eq!(scores["a"], scores["b"][1], "the same caption has the same score");
+    assert_eq!(scores["a"], scores["e"], "capitals and punctuation make no difference");
     assert_eq!(scores["c"], json!([]));
     for score in [&scores["a"], &scores["b"][0], &scores["d"]] {
         assert!((0.0..=1.0).contains(&score.as_f64().unwrap()), "{scores}");

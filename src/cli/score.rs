@@ -28,7 +28,9 @@ impl Score {
         let candidates = read(&self.candidates)?;
         let model = model_dir(&self.grammar)?;
         let scorer = GrammarScorer::load(&model, device)?;
-        let texts: Vec<&str> = candidates.values().flat_map(captions).collect();
+        // The head has learned from words without punctuation, which would be unknown to it.
+        let words = |caption| finecap::train::caption_words(caption).join(" ");
+        let texts: Vec<String> = candidates.values().flat_map(captions).map(words).collect();
         let mut scores = scorer.probabilities(&texts, device)?.into_iter();
         let scored: Map<String, Value> = candidates
             .iter()

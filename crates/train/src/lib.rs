@@ -35,7 +35,7 @@ pub use config::{
     GrammarSettings, MleSettings, Reduction, RewardSettings, ScstSettings, TermSettings,
     TokenEmbeddings, TokenizerKind, Tower,
 };
-pub use data::{Dataset, ImageRecord, ImageSource, Split, epoch_order};
+pub use data::{Dataset, ImageRecord, ImageSource, Split, caption_words, epoch_order};
 pub use error::TrainError;
 pub use eval::{Captioned, Evaluation, EvaluationFile, Evaluator, ScoredCaption, greedy_captions};
 pub use features::FeatureStore;

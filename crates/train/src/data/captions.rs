@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
-use super::karpathy::split_raw;
+use super::karpathy::caption_words;
 use super::{Dataset, ImageRecord, ImageSource, Split};
 use crate::TrainError;
 
@@ -40,7 +40,7 @@ impl Dataset {
         for path in files {
             let mut found = false;
             for (key, caption) in read(path)? {
-                let words = split_raw(&caption);
+                let words = caption_words(&caption);
                 if !words.is_empty() {
                     groups.entry(key).or_default().push(words.join(" "));
                     found = true;

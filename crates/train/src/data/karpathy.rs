@@ -113,15 +113,19 @@ impl Dataset {
 
 fn words(sentence: &Sentence) -> Vec<String> {
     if sentence.tokens.is_empty() {
-        return split_raw(&sentence.raw);
+        return caption_words(&sentence.raw);
     }
     let words = sentence.tokens.iter().flat_map(|token| token.split_whitespace());
     words.map(str::to_lowercase).collect()
 }
 
-/// The words of an untokenised caption, in lower case: it is split at what is not a letter,
-/// digit, apostrophe or hyphen.
-pub(super) fn split_raw(caption: &str) -> Vec<String> {
+/// The words of an untokenised caption, in lower case, as every phase of training reads it: it is
+/// split at what is not a letter, digit, apostrophe or hyphen.
+///
+/// ```
+/// assert_eq!(finecap_train::caption_words("A man's T-shirt, red."), ["a", "man's", "t-shirt", "red"]);
+/// ```
+pub fn caption_words(caption: &str) -> Vec<String> {
     let inside = |c: char| c.is_alphanumeric() || c == '\'' || c == '-';
     let words = caption.split(|c| !inside(c));
     let words = words.filter(|word| word.contains(char::is_alphanumeric));

@@ -7,5 +7,6 @@ mod order;
 mod scenes;
 
 pub use dataset::{Dataset, ImageRecord, ImageSource, Split};
+pub use karpathy::caption_words;
 pub(crate) use order::batch;
 pub use order::epoch_order;
