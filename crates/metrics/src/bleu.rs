@@ -6,6 +6,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::corpus::check_sizes;
 use crate::ngram::{MAX_N, Ngram, sorted_ngrams};
 use crate::{MetricsError, WordIds};
 
@@ -80,24 +81,6 @@ pub fn sentence_bleu(candidate: &[u32], references: &[Vec<u32>]) -> [f64; MAX_N]
     Statistics::of(candidate, references).scores()
 }
 
-/// One caption for each image, and at least one reference.
-pub(crate) fn check_sizes<C, R>(
-    candidates: &[C],
-    references: &[impl AsRef<[R]>],
-) -> Result<(), MetricsError> {
-    if candidates.len() != references.len() {
-        let (candidates, references) = (candidates.len(), references.len());
-        return Err(MetricsError::Lengths { candidates, references });
-    }
-    if candidates.is_empty() {
-        return Err(MetricsError::Empty);
-    }
-    match references.iter().position(|captions| captions.as_ref().is_empty()) {
-        Some(image) => Err(MetricsError::NoReferences { image }),
-        None => Ok(()),
-    }
-}
-
 /// BLEU of a set of captions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BleuScores {
@@ -146,29 +129,12 @@ pub fn bleu<C: AsRef<str>, R: AsRef<str>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::example::{CAPTIONS, REFERENCES};
 
     /// The numbers are pycocoevalcap's.
     #[test]
     fn three_captions_score_as_in_coco_caption() {
-        let references = [
-            vec![
-                "a man riding a wave on top of a surfboard",
-                "a surfer rides a large wave",
-                "man on a surf board riding an ocean wave",
-            ],
-            vec![
-                "a cat sitting on a red couch",
-                "a cat is on the sofa",
-                "the cat rests on a couch",
-            ],
-            vec![
-                "two dogs play with a ball in the grass",
-                "dogs playing on a lawn",
-                "two dogs chase a ball",
-            ],
-        ];
-        let captions = ["a man surfing on a wave", "a cat on a couch", "dog"];
-        let scores = bleu(&captions, &references).unwrap();
+        let scores = bleu(&CAPTIONS, &REFERENCES).unwrap();
         let expected =
             [0.5493671917421421, 0.4913689541306118, 0.2833047029977293, 4.161106472029651e-5];
         for (found, expected) in scores.corpus.iter().zip(expected) {

@@ -6,7 +6,7 @@
 //! where δ is the difference of the numbers of **bigrams**. The score is ten times the mean over
 //! `n` and over the references.
 
-use crate::bleu::check_sizes;
+use crate::corpus::{check_sizes, mean};
 use crate::ngram::{MAX_N, Ngram, sorted_ngrams};
 use crate::{DocumentFrequencies, MetricsError, WordIds};
 
@@ -132,6 +132,5 @@ pub fn cider_d<C: AsRef<str>, R: AsRef<str>>(
             Ok(scorer.score(&words.caption(candidate.as_ref()), &prepared))
         })
         .collect::<Result<Vec<f64>, MetricsError>>()?;
-    let corpus = per_image.iter().sum::<f64>() / per_image.len() as f64;
-    Ok(CiderScores { corpus, per_image })
+    Ok(CiderScores { corpus: mean(&per_image), per_image })
 }

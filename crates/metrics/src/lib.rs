@@ -16,6 +16,7 @@
 mod bleu;
 mod bootstrap;
 mod cider;
+mod corpus;
 mod error;
 mod fine;
 mod frequencies;

@@ -4,7 +4,7 @@
 //! precision and the best recall, which may belong to different references, are joined to
 //! `(1 + β²) P R / (R + β² P)` with β = 1.2.
 
-use crate::bleu::check_sizes;
+use crate::corpus::{check_sizes, mean};
 use crate::{MetricsError, WordIds};
 
 /// How much recall counts beside precision.
@@ -71,36 +71,18 @@ pub fn rouge_l<C: AsRef<str>, R: AsRef<str>>(
             sentence_rouge_l(&ids(candidate.as_ref()), &captions)
         })
         .collect();
-    let corpus = per_image.iter().sum::<f64>() / per_image.len() as f64;
-    Ok(RougeScores { corpus, per_image })
+    Ok(RougeScores { corpus: mean(&per_image), per_image })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::example::{CAPTIONS, REFERENCES};
 
     /// The numbers are pycocoevalcap's.
     #[test]
     fn three_captions_score_as_in_coco_caption() {
-        let references = [
-            vec![
-                "a man riding a wave on top of a surfboard",
-                "a surfer rides a large wave",
-                "man on a surf board riding an ocean wave",
-            ],
-            vec![
-                "a cat sitting on a red couch",
-                "a cat is on the sofa",
-                "the cat rests on a couch",
-            ],
-            vec![
-                "two dogs play with a ball in the grass",
-                "dogs playing on a lawn",
-                "two dogs chase a ball",
-            ],
-        ];
-        let captions = ["a man surfing on a wave", "a cat on a couch", "dog"];
-        let scores = rouge_l(&captions, &references).unwrap();
+        let scores = rouge_l(&CAPTIONS, &REFERENCES).unwrap();
         let expected = [0.5570776255707762, 0.8090185676392573, 0.0];
         for (found, expected) in scores.per_image.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-12, "{scores:?}");

@@ -32,8 +32,8 @@ pub use checkpoint::{TrainState, write_file, write_folder, write_json};
 pub use clip::train_clip;
 pub use config::{
     CaptionerSettings, CheckpointSettings, ClipSettings, ClipTexts, Config, DecayGroups, Export,
-    GrammarSettings, MleSettings, Reduction, RewardSettings, ScstSettings, TermSettings,
-    TokenEmbeddings, TokenizerKind, Tower,
+    GrammarOptimizer, GrammarSettings, MleSettings, Reduction, RewardSettings, ScstSettings,
+    TermSettings, TokenEmbeddings, TokenizerKind, Tower,
 };
 pub use data::{Dataset, ImageRecord, ImageSource, Split, caption_words, epoch_order};
 pub use error::TrainError;
