@@ -68,6 +68,16 @@ fn a_grammar_model_of_text_scores_captions() {
     for score in [&scores["a"], &scores["b"][0], &scores["d"]] {
         assert!((0.0..=1.0).contains(&score.as_f64().unwrap()), "{scores}");
     }
+
+    // `eval` asks the head the same way.
+    fs::write(world.path("one.json"), json!({"e": "A dog runs."}).to_string()).unwrap();
+    let mut eval = finecap();
+    eval.args(["eval", "captions", "--json", "--grammar"]).arg(world.path("run"));
+    eval.arg("--candidates").arg(world.path("one.json"));
+    eval.arg("--references").arg(world.path("one.json"));
+    let evaluated: Value = serde_json::from_slice(&succeed(&mut eval).stdout).unwrap();
+    let grammar = evaluated["scores"]["grammar"]["score"].as_f64().unwrap();
+    assert!((grammar - scores["e"].as_f64().unwrap()).abs() < 1e-6, "{evaluated}");
 }
 
 #[test]

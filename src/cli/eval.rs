@@ -1,5 +1,6 @@
 //! `finecap eval`
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -13,7 +14,7 @@ use finecap::metrics::{
 use finecap::reward::GrammarScorer;
 use serde_json::{Map, Value, json};
 
-use super::score::model_dir;
+use super::score::{model_dir, probabilities};
 
 #[derive(Subcommand)]
 pub enum Eval {
@@ -78,23 +79,19 @@ impl Eval {
 impl Captions {
     fn run(self, device: impl Fn() -> Result<Device>) -> Result<()> {
         let references = References::read(&self.references, self.split.as_deref())?;
-        let candidates = self.matched(&self.candidates, &references)?;
-        let mut places: Vec<usize> = candidates.iter().map(|(place, _)| *place).collect();
-        let mut texts: Vec<String> = candidates.into_iter().map(|(_, text)| text).collect();
+        let mut rows = self.matched(&self.candidates, &references)?;
         let mut baseline: Option<Vec<String>> = None;
         if let Some(file) = &self.baseline {
             // Both systems are compared on the images that both have.
-            let mut other: std::collections::HashMap<usize, String> =
+            let mut other: HashMap<usize, String> =
                 self.matched(file, &references)?.into_iter().collect();
-            let both: Vec<bool> = places.iter().map(|place| other.contains_key(place)).collect();
-            let mut keep = both.iter().copied();
-            texts.retain(|_| keep.next().unwrap_or(false));
-            places.retain(|place| other.contains_key(place));
-            if places.is_empty() {
+            rows.retain(|(place, _)| other.contains_key(place));
+            if rows.is_empty() {
                 bail!("{}: has no image in common with the candidates", file.display());
             }
-            baseline = Some(places.iter().filter_map(|place| other.remove(place)).collect());
+            baseline = Some(rows.iter().filter_map(|(place, _)| other.remove(place)).collect());
         }
+        let (places, texts): (Vec<usize>, Vec<String>) = rows.into_iter().unzip();
         if places.len() == 1 {
             eprintln!("note: CIDEr-D over one image is 0 whatever its caption is");
         }
@@ -113,12 +110,11 @@ impl Captions {
             }
         };
         let scores = |texts: &[String]| -> Result<Scores> {
-            let cut: Vec<String> = texts.iter().map(cut).collect();
-            let probabilities = match &grammar {
+            let grammar = match &grammar {
                 None => None,
-                Some((scorer, device)) => Some(scorer.probabilities(&cut, device)?),
+                Some((scorer, device)) => Some(probabilities(scorer, texts, device)?),
             };
-            Scores::of(&cut, &references_of, probabilities)
+            Scores::of(&texts.iter().map(cut).collect::<Vec<_>>(), &references_of, grammar)
         };
         let ours = scores(&texts)?;
         let other = baseline.as_deref().map(scores).transpose()?;
@@ -142,25 +138,21 @@ impl Captions {
             ours: ours.numbers(&all),
             other: other.as_ref().map(|other| other.numbers(&all)),
             intervals,
-            statistics: TextStatistics::of(&texts.iter().map(cut).collect::<Vec<_>>())?,
         };
 
-        let mut whole = lines.json(texts.len(), &self);
+        let whole = lines.json(&ours.statistics, &self);
         if let Some(output) = &self.output {
-            let mut images = Map::new();
-            for (row, &place) in places.iter().enumerate() {
-                images.insert(references.name(place).into(), ours.image(row, &texts[row]));
-            }
-            whole["images"] = images.into();
-            finecap::train::write_json(output, &whole)?;
+            let images: Map<String, Value> = (places.iter().enumerate())
+                .map(|(row, &place)| (references.name(place).into(), ours.image(row, &texts[row])))
+                .collect();
+            let mut with_images = whole.clone();
+            with_images["images"] = images.into();
+            finecap::train::write_json(output, &with_images)?;
         }
         if self.json {
-            if let Some(whole) = whole.as_object_mut() {
-                whole.remove("images");
-            }
             println!("{}", serde_json::to_string_pretty(&whole)?);
         } else {
-            println!("{} images\n\n{}", texts.len(), lines.table());
+            println!("{} images\n\n{}", texts.len(), lines.table(&ours.statistics));
         }
         Ok(())
     }
@@ -241,6 +233,7 @@ struct Scores {
     rouge: RougeScores,
     cider: CiderScores,
     grammar: Option<Vec<f64>>,
+    statistics: TextStatistics,
 }
 
 impl Scores {
@@ -254,6 +247,7 @@ impl Scores {
             rouge: rouge_l(captions, references)?,
             cider: cider_d(captions, references)?,
             grammar: grammar.map(|values| values.into_iter().map(f64::from).collect()),
+            statistics: TextStatistics::of(captions)?,
         })
     }
 
@@ -290,11 +284,10 @@ struct Lines {
     other: Option<Vec<f64>>,
     /// Of the scores, then of the differences to the other system; or nothing.
     intervals: Vec<Interval>,
-    statistics: TextStatistics,
 }
 
 impl Lines {
-    fn table(&self) -> String {
+    fn table(&self, found: &TextStatistics) -> String {
         let mut lines = vec![format!("{:<12}{:>9}", "", "score")];
         if !self.intervals.is_empty() {
             lines[0] += &format!("{:>18}", "95 % interval");
@@ -319,7 +312,6 @@ impl Lines {
         for (name, why) in NOT_COMPUTED {
             lines.push(format!("{name:<12}{why}"));
         }
-        let found = &self.statistics;
         lines.push(String::new());
         lines.push(format!(
             "{} different captions, {} different words, {:.2} words each, distinct-1 {:.4}, distinct-2 {:.4}, repeated words {:.4}",
@@ -333,7 +325,7 @@ impl Lines {
         lines.join("\n")
     }
 
-    fn json(&self, images: usize, settings: &Captions) -> Value {
+    fn json(&self, text: &TextStatistics, settings: &Captions) -> Value {
         let mut scores = Map::new();
         for (i, name) in self.names.iter().enumerate() {
             let mut score = json!({ "score": self.ours[i] });
@@ -354,8 +346,7 @@ impl Lines {
             scores.insert(name.into(), why.into());
         }
         json!({
-            "images": null,
-            "count": images,
+            "count": text.captions,
             "candidates": settings.candidates,
             "references": settings.references,
             "baseline": settings.baseline,
@@ -363,7 +354,7 @@ impl Lines {
             "resamples": settings.resamples,
             "seed": settings.seed,
             "scores": scores,
-            "text": self.statistics,
+            "text": text,
         })
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use clap::Args;
 use finecap::reward::GrammarScorer;
+use finecap::train::{caption_words, write_json};
 use serde_json::{Map, Value};
 
 #[derive(Args)]
@@ -28,10 +29,8 @@ impl Score {
         let candidates = read(&self.candidates)?;
         let model = model_dir(&self.grammar)?;
         let scorer = GrammarScorer::load(&model, device)?;
-        // The head has learned from words without punctuation, which would be unknown to it.
-        let words = |caption| finecap::train::caption_words(caption).join(" ");
-        let texts: Vec<String> = candidates.values().flat_map(captions).map(words).collect();
-        let mut scores = scorer.probabilities(&texts, device)?.into_iter();
+        let texts: Vec<&str> = candidates.values().flat_map(captions).collect();
+        let mut scores = probabilities(&scorer, &texts, device)?.into_iter();
         let scored: Map<String, Value> = candidates
             .iter()
             .map(|(key, value)| {
@@ -43,10 +42,22 @@ impl Score {
                 (key.clone(), value)
             })
             .collect();
-        finecap::train::write_json(&self.output, &scored)?;
+        write_json(&self.output, &scored)?;
         eprintln!("{} captions scored -> {}", texts.len(), self.output.display());
         Ok(())
     }
+}
+
+/// Probability of each caption, as people write them. The head has learned from words without
+/// punctuation, which would be unknown to it.
+pub(super) fn probabilities<S: AsRef<str>>(
+    scorer: &GrammarScorer,
+    captions: &[S],
+    device: &Device,
+) -> Result<Vec<f32>> {
+    let words = |caption: &S| caption_words(caption.as_ref()).join(" ");
+    let texts: Vec<String> = captions.iter().map(words).collect();
+    Ok(scorer.probabilities(&texts, device)?)
 }
 
 /// The candidates, checked: every value is a caption or a list of captions.
