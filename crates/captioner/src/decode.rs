@@ -243,6 +243,6 @@ fn read(ids: &Tensor<2, Int>) -> Result<Vec<i64>, CaptionerError> {
     ids.try_to_vec_as().map_err(|error| CaptionerError::Device(error.to_string()))
 }
 
-fn read_floats(values: &Tensor<2>) -> Result<Vec<f32>, CaptionerError> {
+pub(crate) fn read_floats(values: &Tensor<2>) -> Result<Vec<f32>, CaptionerError> {
     values.try_to_vec_as().map_err(|error| CaptionerError::Device(error.to_string()))
 }

@@ -9,6 +9,7 @@
 //! captions ── Teacher::new ── Captioner::logits ─┤ teacher-forced logits [N, T, V]
 //!                                                │
 //!             Decoding + Draws ── Captioner::decode ► greedy and sampled captions
+//!                   BeamSearch ── Captioner::beam_search ► the most probable captions
 //! ```
 //!
 //! Letters used in shapes: `B` images, `K` captions per image, `N = B·K` captions (rows are
@@ -18,6 +19,7 @@
 //! No backend is chosen here: everything takes a [`Device`](burn::tensor::Device).
 
 mod attention;
+mod beam;
 mod cache;
 mod config;
 mod decode;
@@ -38,6 +40,7 @@ mod vocab;
 #[cfg(test)]
 mod tests;
 
+pub use beam::{BeamSearch, Hypothesis};
 pub use config::{CaptionerConfig, Norm};
 pub use decode::{Caption, Decoding, ImageCaptions};
 pub use decoder::DecoderState;
@@ -45,4 +48,4 @@ pub use draws::Draws;
 pub use error::CaptionerError;
 pub use model::{Captioner, Memory, token_log_probs};
 pub use teacher::Teacher;
-pub use vocab::{END, UNKNOWN, Vocab};
+pub use vocab::{BAD_ENDINGS, END, UNKNOWN, Vocab};

@@ -12,6 +12,12 @@ pub const END: u32 = 0;
 /// The word that stands for every word outside the vocabulary; it has the last id.
 pub const UNKNOWN: &str = "UNK";
 
+/// Words that the reference lets no caption end with, if its `remove_bad_endings` is on.
+pub const BAD_ENDINGS: [&str; 17] = [
+    "a", "an", "the", "in", "for", "at", "of", "with", "before", "after", "on", "upon", "near",
+    "to", "is", "are", "am",
+];
+
 /// A word-level vocabulary: id 0 is [`END`], words follow from 1, [`UNKNOWN`] is last.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vocab {
@@ -81,6 +87,11 @@ impl Vocab {
     /// The id of [`UNKNOWN`].
     pub fn unknown(&self) -> u32 {
         self.words.len() as u32
+    }
+
+    /// The ids of [`BAD_ENDINGS`], of those that the vocabulary has.
+    pub fn bad_endings(&self) -> Vec<u32> {
+        BAD_ENDINGS.iter().filter_map(|&word| self.ids.get(word).copied()).collect()
     }
 
     /// Words after which an encoded caption is cut.
@@ -186,6 +197,7 @@ mod tests {
         assert_eq!(vocab.decode(&ids), "a UNK UNK red");
         assert_eq!(vocab.decode(&[3, 0, 1]), "cat");
         assert_eq!(vocab.decode(&[3, 99]), "cat UNK");
+        assert_eq!(vocab.bad_endings(), [1]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Properties of the whole model, and its agreement with PyTorch.
 
+mod beam;
 mod cached;
 mod decoding;
 mod reference;

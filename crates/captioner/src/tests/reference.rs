@@ -6,7 +6,9 @@ use safetensors::SafeTensors;
 
 use super::distance;
 use crate::folder::load_weights;
-use crate::{Captioner, CaptionerConfig, Decoding, Draws, Norm};
+use crate::{
+    BeamSearch, Captioner, CaptionerConfig, Decoding, Draws, Norm, Teacher, token_log_probs,
+};
 
 /// The names of the published captioners' tensors, as patterns, with ours.
 const NAMES: [(&str, &str); 14] = [
@@ -32,6 +34,12 @@ struct Fixture {
     inputs: Tensor<2, Int>,
     logits: Tensor<3>,
     greedy: Vec<Vec<u32>>,
+    /// The five best captions of each image, and their scores: by the sum of log-probabilities,
+    /// and with words that may not end a caption and a length penalty.
+    beam: (Vec<Vec<u32>>, Vec<f32>),
+    ruled: (Vec<Vec<u32>>, Vec<f32>),
+    samples: Vec<Vec<u32>>,
+    sample_log_probs: Tensor<2>,
 }
 
 fn fixture(name: &str, norm: Norm, device: &Device) -> Fixture {
@@ -76,17 +84,23 @@ fn fixture(name: &str, norm: Norm, device: &Device) -> Fixture {
         let values = view.data().chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()));
         (values.collect::<Vec<i64>>(), view.shape().to_vec())
     };
+    let captions = |name: &str| -> Vec<Vec<u32>> {
+        let words =
+            |row: &[i64]| row.iter().take_while(|&&id| id != 0).map(|&id| id as u32).collect();
+        longs(name).0.chunks_exact(12).map(words).collect()
+    };
+    let scores = |name: &str| floats(name).try_to_vec::<f32>().unwrap();
     let (inputs, shape) = longs("fixture.inputs");
-    let (greedy, greedy_shape) = longs("fixture.greedy");
     Fixture {
         model,
         features: Tensor::from_data(floats("fixture.features"), device),
         inputs: Tensor::from_data(TensorData::new(inputs, shape), device),
         logits: Tensor::from_data(floats("fixture.logits"), device),
-        greedy: greedy
-            .chunks_exact(greedy_shape[1])
-            .map(|row| row.iter().take_while(|&&id| id != 0).map(|&id| id as u32).collect())
-            .collect(),
+        greedy: captions("fixture.greedy"),
+        beam: (captions("fixture.beam"), scores("fixture.beam_scores")),
+        ruled: (captions("fixture.ruled"), scores("fixture.ruled_scores")),
+        samples: captions("fixture.samples"),
+        sample_log_probs: Tensor::from_data(floats("fixture.sample_log_probs"), device),
     }
 }
 
@@ -102,9 +116,33 @@ fn agrees_with_pytorch() {
 
         let draws = Draws { seed: 0, step: 0, images: &[0, 1, 2] };
         let captions =
-            fixture.model.decode(fixture.features, &Decoding::greedy(12), &draws).unwrap();
+            fixture.model.decode(fixture.features.clone(), &Decoding::greedy(12), &draws).unwrap();
         for (caption, expected) in captions.iter().zip(&fixture.greedy) {
             assert_eq!(&caption.greedy.as_ref().unwrap().ids, expected, "{name}");
         }
+
+        let plain = BeamSearch { n_best: 5, ..BeamSearch::new(5, 12) };
+        let ruled =
+            BeamSearch { bad_endings: (1..9).collect(), length_penalty: 0.9, ..plain.clone() };
+        for (search, (captions, scores)) in [(plain, fixture.beam), (ruled, fixture.ruled)] {
+            let found = fixture.model.beam_search(fixture.features.clone(), &search).unwrap();
+            let mut found = found.iter().flatten();
+            let mut apart = 0f32;
+            for (caption, score) in captions.iter().zip(scores) {
+                let found = found.next().unwrap();
+                assert_eq!(&found.caption.ids, caption, "{name}");
+                apart = apart.max((found.score - score).abs());
+            }
+            println!("{name}: beam scores differ by at most {apart:e}");
+            assert!(apart < 1e-4, "{name}: {apart}");
+        }
+
+        let teacher = Teacher::new(&fixture.samples, 12, &device);
+        let logits = fixture.model.logits(&memory, teacher.inputs);
+        let log_probs = token_log_probs(logits, teacher.targets) * teacher.mask;
+        let [_, width] = log_probs.dims();
+        let apart = distance(log_probs, fixture.sample_log_probs.narrow(1, 0, width));
+        println!("{name}: sampled log-probabilities differ by at most {apart:e}");
+        assert!(apart < 1e-4, "{name}: {apart}");
     }
 }
