@@ -33,8 +33,6 @@
 //! and a file that breaks a rule is a [`WeightsError`]. Files are mapped into memory and tensors
 //! read one at a time, so that reading a model needs little more than its parameters.
 
-#![allow(dead_code)] // until the pickle reader is in
-
 mod archive;
 mod bytes;
 mod convert;
@@ -44,6 +42,8 @@ mod file;
 mod legacy;
 mod names;
 mod pickle;
+mod pickled;
+mod plain;
 mod shards;
 mod stored;
 mod tensor;

@@ -42,7 +42,7 @@ pub(crate) struct Layout {
 }
 
 /// More dimensions than any tensor that PyTorch makes.
-const MAX_DIMS: usize = 64;
+pub(crate) const MAX_DIMS: usize = 64;
 
 impl Layout {
     /// Checks a layout against the number of elements in its storage.
