@@ -41,7 +41,7 @@ fn captions(count: usize, round: usize) -> Vec<String> {
 
 fn scorer(config: ClipConfig, tokenizer: ClipTokenizer, device: &Device) -> ClipScore {
     let model = config.init(device).unwrap();
-    let size = config.vision_config.image_size as u32;
+    let size = config.vision_config.image_size() as u32;
     let embed = config.projection_dim;
     let preprocess = PreprocessConfig::openai(size);
     let pipeline = ClipPipeline::new(config, model, tokenizer, preprocess).unwrap();

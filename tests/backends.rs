@@ -7,7 +7,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use finecap::captioner::{
     Captioner, CaptionerConfig, Decoding, Draws, Norm, Teacher, Vocab, token_log_probs,
 };
-use finecap::clip::{ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig};
+use finecap::clip::{
+    ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig, VisionConfig, VitConfig,
+};
 use finecap::device::{Backend, DeviceChoice};
 use finecap::reward::{Baseline, Candidate, ClipScore, ClipScoreConfig, Reward};
 use finecap::train::clip_global_norm;
@@ -71,23 +73,18 @@ fn write_models(dir: &std::path::Path) {
         ClipConfig::tiny(tokenizer.vocab_size(), tokenizer.bos_id(), tokenizer.eos_id());
     config.projection_dim = 8;
     config.text_config.max_position_embeddings = 10;
-    config.vision_config.image_size = 16;
-    for (width, mlp, layers, heads) in [
-        (
-            &mut config.text_config.hidden_size,
-            &mut config.text_config.intermediate_size,
-            &mut config.text_config.num_hidden_layers,
-            &mut config.text_config.num_attention_heads,
-        ),
-        (
-            &mut config.vision_config.hidden_size,
-            &mut config.vision_config.intermediate_size,
-            &mut config.vision_config.num_hidden_layers,
-            &mut config.vision_config.num_attention_heads,
-        ),
-    ] {
-        (*width, *mlp, *layers, *heads) = (16, 16, 1, 2);
-    }
+    let text = &mut config.text_config;
+    (text.hidden_size, text.intermediate_size) = (16, 16);
+    (text.num_hidden_layers, text.num_attention_heads) = (1, 2);
+    config.vision_config = VisionConfig::Vit(VitConfig {
+        hidden_size: 16,
+        intermediate_size: 16,
+        num_hidden_layers: 1,
+        num_attention_heads: 2,
+        image_size: 16,
+        patch_size: 8,
+        ..VitConfig::default()
+    });
     device.seed(7);
     let model = config.init(&device).unwrap();
     let preprocess = PreprocessConfig::openai(16);

@@ -33,13 +33,13 @@ impl Caption {
         };
         let pipeline = ClipPipeline::load(&clip_dir, device)?;
         let (captioner, vocab) = Captioner::load(&phase.join("model"), device)?;
-        if captioner.config().feature_dim != pipeline.config.vision_config.hidden_size {
+        if captioner.config().feature_dim != pipeline.config.vision_config.grid_width() {
             bail!(
                 "{} reads features of width {}, but the CLIP model in {} gives {}: name the right one with --clip",
                 phase.display(),
                 captioner.config().feature_dim,
                 clip_dir.display(),
-                pipeline.config.vision_config.hidden_size
+                pipeline.config.vision_config.grid_width()
             );
         }
         let paths = pictures(&self.images)?;

@@ -1,6 +1,7 @@
 //! Commands.
 
 mod caption;
+mod convert;
 mod doctor;
 mod eval;
 mod prepare;
@@ -33,6 +34,8 @@ enum Command {
     Caption(caption::Caption),
     /// Count the n-grams of training references for a CIDEr-D reward, once for many runs.
     Prepare(prepare::Prepare),
+    /// Rewrite released CLIP weights as a folder that every command reads.
+    Convert(convert::Convert),
     /// Score captions.
     Score(score::Score),
     /// Compare captions with references.
@@ -53,6 +56,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Train(train) => train.run(&device()?),
         Command::Caption(caption) => caption.run(&device()?),
         Command::Prepare(prepare) => prepare.run(),
+        Command::Convert(convert) => convert.run(&device()?),
         Command::Score(score) => score.run(&device()?),
         Command::Eval(eval) => eval.run(device),
         Command::Report(report) => report.run(),

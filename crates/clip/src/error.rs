@@ -46,6 +46,9 @@ pub enum ClipError {
         /// The tensor at fault.
         problem: String,
     },
+    /// A weight file that cannot be read.
+    #[error(transparent)]
+    WeightFile(#[from] finecap_weights::WeightsError),
     /// Token ids that the text tower cannot read.
     #[error("caption {row} cannot be encoded: {problem}")]
     Tokens {
@@ -70,6 +73,11 @@ impl ClipError {
     /// The error of a field in a model's configuration.
     pub(crate) fn config(field: &str, problem: impl Into<String>) -> Self {
         Self::Config { what: format!("field `{field}`"), reason: problem.into() }
+    }
+
+    /// The error of a file with weights that don't fit.
+    pub(crate) fn weights(path: &Path, problem: String) -> Self {
+        Self::Weights { path: path.to_path_buf(), problem }
     }
 
     /// The error of a read that the system refused.

@@ -1,19 +1,18 @@
 //! A CLIP model with what it needs around it, as a folder in Hugging Face's layout.
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use burn::tensor::{DType, Device, Tensor};
-use burn_store::{
-    BurnToPyTorchAdapter, FloatCastAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot,
-    PyTorchToBurnAdapter, SafetensorsStore,
-};
+use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 use serde_json::{Value, json};
 
 use crate::model::normalize;
-use crate::{Clip, ClipConfig, ClipError, ClipTokenizer, ImageFeatures, PreprocessConfig};
+use crate::{
+    Clip, ClipConfig, ClipError, ClipTokenizer, ClipWeights, ImageFeatures, PreprocessConfig,
+};
 
 /// Captions encoded together; rows are sorted by length first, so little padding is computed.
 const TEXT_BATCH: usize = 128;
@@ -59,48 +58,35 @@ impl ClipPipeline {
             );
             return Err(ClipError::config("text_config.eos_token_id", problem));
         }
-        if preprocess.size as usize != config.vision_config.image_size {
+        if preprocess.size as usize != config.vision_config.image_size() {
             let problem = format!(
                 "is {}, but preprocessing makes {} pixels",
-                config.vision_config.image_size, preprocess.size
+                config.vision_config.image_size(),
+                preprocess.size
             );
             return Err(ClipError::config("vision_config.image_size", problem));
         }
         Ok(Self { config, model, tokenizer, preprocess })
     }
 
-    /// Reads `config.json`, `model.safetensors`, `tokenizer.json` and `preprocessor_config.json`.
+    /// Reads a CLIP from a folder or file of any kind that [`ClipWeights::open`] knows.
     ///
     /// Weights are read as float32, whatever the file holds. Loading is strict.
     ///
     /// # Errors
     /// A missing or malformed file, and any tensor that is missing, unexpected or of another
     /// shape, each named.
-    pub fn load(dir: &Path, device: &Device) -> Result<Self, ClipError> {
-        let config = read_config(&dir.join("config.json"))?;
-        let mut model = config.init(device)?;
-        model.load_weights(&dir.join("model.safetensors"))?;
-        let tokenizer = ClipTokenizer::from_file(&dir.join("tokenizer.json"))?;
-        let preprocess = PreprocessConfig::from_file(&dir.join("preprocessor_config.json"))?;
-        Self::new(config, model, tokenizer, preprocess)
+    pub fn load(path: &Path, device: &Device) -> Result<Self, ClipError> {
+        Ok(ClipWeights::open(path, None)?.load(device)?.pipeline)
     }
 
-    /// Writes the folder so that both [`ClipPipeline::load`] and `transformers` can read it.
-    ///
-    /// Files are written one by one: to get a folder whole or not at all, write to a temporary
-    /// name and rename.
+    /// Writes a folder that [`ClipPipeline::load`] can read, in Hugging Face's layout, which
+    /// `transformers` can read too; a ResNet, which that has not, in OpenCLIP's.
     ///
     /// # Errors
-    /// [`ClipError::Io`] and [`ClipError::Weights`] where writing fails.
+    /// Those of [`save_as`](Self::save_as).
     pub fn save(&self, dir: &Path) -> Result<(), ClipError> {
-        fs::create_dir_all(dir).map_err(|source| ClipError::write(dir, source))?;
-        let path = dir.join("config.json");
-        let text = serde_json::to_string_pretty(&hugging_face_config(&self.config));
-        let text = text.map_err(|e| ClipError::config("config.json", e.to_string()))?;
-        fs::write(&path, text).map_err(|source| ClipError::write(&path, source))?;
-        save_weights(&self.model, &dir.join("model.safetensors"))?;
-        self.tokenizer.save(dir)?;
-        self.preprocess.save(&dir.join("preprocessor_config.json"))
+        self.save_as(dir, self.config.natural_layout(), &BTreeMap::new())
     }
 
     /// Unit-length embeddings of captions, in order. Equal captions are encoded once.
@@ -165,7 +151,7 @@ pub fn prompted(prompt: &str, caption: &str) -> String {
     }
 }
 
-fn read_config(path: &Path) -> Result<ClipConfig, ClipError> {
+pub(crate) fn read_config(path: &Path) -> Result<ClipConfig, ClipError> {
     let text = fs::read_to_string(path).map_err(|source| ClipError::read(path, source))?;
     let mut config: ClipConfig = serde_json::from_str(&text).map_err(|e| ClipError::File {
         path: path.to_path_buf(),
@@ -180,6 +166,14 @@ fn read_config(path: &Path) -> Result<ClipConfig, ClipError> {
     Ok(config)
 }
 
+/// # Errors
+/// [`ClipError::Io`] where writing fails.
+pub(crate) fn write_config(config: &ClipConfig, path: &Path) -> Result<(), ClipError> {
+    let text = serde_json::to_string_pretty(&hugging_face_config(config));
+    let text = text.map_err(|e| ClipError::config("config.json", e.to_string()))?;
+    fs::write(path, text).map_err(|source| ClipError::write(path, source))
+}
+
 fn hugging_face_config(config: &ClipConfig) -> Value {
     let mut value = json!(config);
     value["model_type"] = json!("clip");
@@ -192,84 +186,4 @@ fn hugging_face_config(config: &ClipConfig) -> Value {
     }
     value["text_config"]["pad_token_id"] = json!(config.text_config.eos_token_id);
     value
-}
-
-impl Clip {
-    /// Reads a safetensors file with Hugging Face's names into this model, as float32. Nothing
-    /// may be missing, left over or of another shape.
-    ///
-    /// # Errors
-    /// [`ClipError::Io`] and [`ClipError::Weights`], the latter naming the tensor.
-    pub fn load_weights(&mut self, path: &Path) -> Result<(), ClipError> {
-        load_weights(self, path)
-    }
-}
-
-fn load_weights(model: &mut Clip, path: &Path) -> Result<(), ClipError> {
-    if !path.is_file() {
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(ClipError::read(path, source));
-    }
-    let adapter =
-        PyTorchToBurnAdapter.chain(LogitScale::FromFile).chain(FloatCastAdapter::to(DType::F32));
-    // `position_ids` are constant buffers that older files carry along.
-    let mut store = SafetensorsStore::from_file(path)
-        .with_from_adapter(adapter)
-        .allow_partial(true)
-        .validate(false);
-    let weights = |problem: String| ClipError::Weights { path: path.to_path_buf(), problem };
-    let report = model.load_from(&mut store).map_err(|e| weights(e.to_string()))?;
-    if let Some(error) = report.errors.first() {
-        return Err(weights(error.to_string()));
-    }
-    if let Some((name, _)) = report.missing.first() {
-        let more = report.missing.len() - 1;
-        return Err(weights(format!("tensor `{name}` is missing (and {more} more)")));
-    }
-    if let Some(name) = report.unused.iter().find(|name| !name.ends_with(".position_ids")) {
-        return Err(weights(format!("tensor `{name}` has no place in this model")));
-    }
-    Ok(())
-}
-
-fn save_weights(model: &Clip, path: &Path) -> Result<(), ClipError> {
-    let mut store = SafetensorsStore::from_file(path)
-        .with_to_adapter(BurnToPyTorchAdapter.chain(LogitScale::ToFile))
-        .clear_metadata()
-        // `transformers` refuses files that don't say where their layout comes from.
-        .metadata("format", "pt")
-        .overwrite(true);
-    model
-        .save_into(&mut store)
-        .map_err(|e| ClipError::Weights { path: path.to_path_buf(), problem: e.to_string() })
-}
-
-/// The released files hold the logit scale without dimensions; Burn has no such parameters.
-#[derive(Clone, Copy)]
-enum LogitScale {
-    FromFile,
-    ToFile,
-}
-
-impl ModuleAdapter for LogitScale {
-    fn adapt(
-        &self,
-        mut tensor: burn_store::burn_pack::Tensor,
-        _: ModuleContext<'_>,
-    ) -> burn_store::burn_pack::Tensor {
-        if tensor.name == "logit_scale" {
-            let dims: Vec<usize> = match self {
-                Self::FromFile => vec![1],
-                Self::ToFile => vec![],
-            };
-            if tensor.shape.iter().product::<usize>() == 1 {
-                tensor.shape = dims.into();
-            }
-        }
-        tensor
-    }
-
-    fn clone_box(&self) -> Box<dyn ModuleAdapter> {
-        Box::new(*self)
-    }
 }

@@ -13,8 +13,9 @@ mod text;
 mod tokenizer;
 mod transformer;
 mod vision;
+mod weights;
 
-pub use config::{Activation, ClipConfig, TextConfig, VisionConfig};
+pub use config::{Activation, ClipConfig, ResNetConfig, TextConfig, VisionConfig, VitConfig};
 pub use error::ClipError;
 pub use folder::{ClipPipeline, prompted};
 pub use loss::{MAX_LOGIT_SCALE, contrastive_loss};
@@ -23,4 +24,8 @@ pub use preprocess::{Fit, PreprocessConfig, decode_image, load_image};
 pub use text::TextTower;
 pub use tokenizer::ClipTokenizer;
 pub use transformer::Transformer;
-pub use vision::VisionTower;
+pub use vision::{ResNet, VisionTower, Vit};
+pub use weights::{
+    ClipGuess, ClipWeights, Layout, LoadedClip, TensorSource, guess_clip, released_name,
+    tensor_names,
+};

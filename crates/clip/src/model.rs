@@ -5,7 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::ClipError;
-use crate::config::ClipConfig;
+use crate::config::{ClipConfig, VisionConfig};
 use crate::text::TextTower;
 use crate::transformer::linear;
 use crate::vision::VisionTower;
@@ -16,7 +16,8 @@ pub struct Clip {
     text_model: TextTower,
     vision_model: VisionTower,
     text_projection: Linear,
-    visual_projection: Linear,
+    /// None where the image tower ends with its own.
+    visual_projection: Option<Linear>,
     /// Natural logarithm of the factor on cosines; `[1]`.
     logit_scale: Param<Tensor<1>>,
     eos_token_id: u32,
@@ -27,7 +28,8 @@ pub struct Clip {
 pub struct ImageFeatures {
     /// `[B, E]`, not normalised.
     pub embedding: Tensor<2>,
-    /// `[B, P, D]`, last hidden states of the patches, row by row, class token left out.
+    /// `[B, P, D]`, row by row: a ResNet's last stage, or a ViT's last hidden states of the
+    /// patches, class token left out.
     pub grid: Tensor<3>,
 }
 
@@ -38,22 +40,29 @@ impl ClipConfig {
     /// # Errors
     /// [`ClipError::Config`] where the sizes don't fit together.
     pub fn init(&self, device: &Device) -> Result<Clip, ClipError> {
+        Ok(self.build(device)?.materialize())
+    }
+
+    /// The model without weights yet: each is drawn when it is first used.
+    pub(crate) fn build(&self, device: &Device) -> Result<Clip, ClipError> {
         self.check()?;
         let (text, vision) = (&self.text_config, &self.vision_config);
         let projection = |width: usize| {
             linear(width, self.projection_dim, (width as f64).powf(-0.5), false, device)
         };
-        let clip = Clip {
+        Ok(Clip {
             text_model: text.init(device),
-            vision_model: vision.init(device),
+            vision_model: vision.init(self.projection_dim, device),
             text_projection: projection(text.hidden_size),
-            visual_projection: projection(vision.hidden_size),
+            visual_projection: match vision {
+                VisionConfig::ResNet(_) => None,
+                VisionConfig::Vit(vit) => Some(projection(vit.hidden_size)),
+            },
             logit_scale: Initializer::Constant { value: self.logit_scale_init_value }
                 .init([1], device),
             eos_token_id: text.eos_token_id,
             context_length: text.max_position_embeddings,
-        };
-        Ok(clip.materialize())
+        })
     }
 }
 
@@ -63,11 +72,33 @@ impl Clip {
     /// # Shapes
     /// - pixels: `[B, 3, S, S]`, as [`PreprocessConfig`](crate::PreprocessConfig) prepares them
     pub fn encode_image(&self, pixels: Tensor<4>) -> ImageFeatures {
-        let hidden = self.vision_model.hidden_states(pixels);
-        let patches = hidden.dims()[1] - 1;
-        let grid = hidden.clone().narrow(1, 1, patches);
-        let embedding = self.visual_projection.forward(self.vision_model.pool(hidden));
-        ImageFeatures { embedding, grid }
+        match &self.vision_model {
+            VisionTower::ResNet(tower) => {
+                let grid = tower.grid(pixels);
+                ImageFeatures { embedding: tower.pool(grid.clone()), grid }
+            }
+            VisionTower::Vit(tower) => {
+                let hidden = tower.hidden_states(pixels);
+                let patches = hidden.dims()[1] - 1;
+                let grid = hidden.clone().narrow(1, 1, patches);
+                let pooled = tower.pool(hidden);
+                let embedding = match &self.visual_projection {
+                    Some(projection) => projection.forward(pooled),
+                    None => pooled,
+                };
+                ImageFeatures { embedding, grid }
+            }
+        }
+    }
+
+    /// States of the grid, without the embedding: a ResNet gives them for pictures of any size.
+    ///
+    /// # Shapes
+    /// - pixels: `[B, 3, H, W]`; a ViT takes its own size only, a ResNet sides that are multiples
+    ///   of 32
+    /// - output: `[B, P, D]`, see [`ImageFeatures::grid`]
+    pub fn encode_grid(&self, pixels: Tensor<4>) -> Tensor<3> {
+        self.vision_model.grid(pixels)
     }
 
     /// Encodes token ids.

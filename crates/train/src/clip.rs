@@ -8,7 +8,7 @@ use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use finecap_clip::{
     Clip, ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig, TextConfig, VisionConfig,
-    contrastive_loss, prompted,
+    VitConfig, contrastive_loss, prompted,
 };
 use image::RgbImage;
 use rand::seq::IndexedRandom;
@@ -163,15 +163,15 @@ pub(crate) fn fresh<'a>(
             max_position_embeddings: settings.context_length,
             ..tiny.text_config
         },
-        vision_config: VisionConfig {
+        vision_config: VisionConfig::Vit(VitConfig {
             hidden_size: settings.width,
             intermediate_size: settings.width * 2,
             num_hidden_layers: settings.layers,
             num_attention_heads: settings.heads,
             image_size: settings.image_size,
             patch_size: settings.patch_size,
-            ..tiny.vision_config
-        },
+            ..VitConfig::default()
+        }),
         ..tiny
     };
     device.seed(number(seed, 1, Purpose::Weights));

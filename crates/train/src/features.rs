@@ -67,7 +67,7 @@ impl FeatureStore {
     ) -> Result<Self, TrainError> {
         let vision = &pipeline.config.vision_config;
         let header = Header {
-            grid: [vision.patches(), vision.hidden_size],
+            grid: [vision.positions(), vision.grid_width()],
             embedding: pipeline.config.projection_dim,
             weights: weights_fingerprint(&pipeline.model),
             images: dataset.images.iter().map(|image| image.name.clone()).collect(),

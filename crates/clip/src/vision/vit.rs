@@ -1,15 +1,15 @@
-//! Image tower: a vision Transformer.
+//! The vision Transformer.
 
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Int, Tensor, assert_shape};
 
-use crate::config::VisionConfig;
+use crate::config::VitConfig;
 use crate::transformer::{Transformer, TransformerConfig, normal};
 
 /// Vision Transformer as published with CLIP: class token first, layer norm before and after.
 #[derive(Module, Debug)]
-pub struct VisionTower {
+pub struct Vit {
     embeddings: VisionEmbeddings,
     // The released files spell it this way.
     pre_layrnorm: LayerNorm,
@@ -33,13 +33,13 @@ struct PatchEmbedding {
     weight: Param<Tensor<4>>,
 }
 
-impl VisionConfig {
-    pub(crate) fn init(&self, device: &Device) -> VisionTower {
+impl VitConfig {
+    pub(crate) fn init(&self, device: &Device) -> Vit {
         let d = self.hidden_size;
         let std = (d as f64).powf(-0.5);
         let norm = || LayerNormConfig::new(d).with_epsilon(self.layer_norm_eps).init(device);
         let p = self.patch_size;
-        VisionTower {
+        Vit {
             embeddings: VisionEmbeddings {
                 class_embedding: normal([d], std, device),
                 patch_embedding: PatchEmbedding {
@@ -66,7 +66,7 @@ impl VisionConfig {
     }
 }
 
-impl VisionTower {
+impl Vit {
     /// Last hidden states, the class token's first.
     ///
     /// # Shapes

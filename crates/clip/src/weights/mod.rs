@@ -1,0 +1,278 @@
+//! Released weights: which file holds what, and reading and writing it.
+
+mod guess;
+mod names;
+mod open_clip;
+mod read;
+mod released;
+mod write;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::Device;
+use finecap_weights::{Format, WeightFile};
+
+use guess::find_clip;
+pub use guess::{ClipGuess, guess_clip};
+pub use names::Layout;
+use open_clip::OPEN_CLIP_CONFIG;
+pub use read::TensorSource;
+pub use released::released_name;
+
+use crate::folder::{read_config, write_config};
+use crate::{
+    Activation, Clip, ClipConfig, ClipError, ClipPipeline, ClipTokenizer, PreprocessConfig,
+};
+
+/// Weights in the folders of Hugging Face and OpenCLIP, the first that is there.
+const HUGGING_FACE_FILES: [&str; 3] =
+    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
+const OPEN_CLIP_FILES: [&str; 3] = [
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+];
+
+/// A CLIP in a file or folder, with its sizes known and its weights not yet read.
+#[derive(Debug)]
+pub struct ClipWeights {
+    file: WeightFile,
+    prefix: String,
+    layout: Layout,
+    config: ClipConfig,
+    preprocess: PreprocessConfig,
+    /// The folder's `tokenizer.json`, if there is one.
+    tokenizer: Option<PathBuf>,
+}
+
+const NO_ACTIVATION: &str = "does not say which activation its model was trained with: convert it once, with `finecap \
+     convert FILE FOLDER --activation quick-gelu` for OpenAI's weights or `--activation gelu` for \
+     most of OpenCLIP's";
+
+impl ClipWeights {
+    /// Opens a folder in Hugging Face's or OpenCLIP's layout, or a single file: safetensors, what
+    /// `torch.save` writes, checkpoints of training frameworks, OpenAI's TorchScript archives.
+    ///
+    /// The activation belongs to the weights, but few files name it: it comes from the
+    /// configuration beside them, is OpenAI's for TorchScript archives, and must be given where
+    /// neither applies. Preprocessing and tokenizer are those beside the weights, or CLIP's own.
+    ///
+    /// # Errors
+    /// A file that is damaged or no CLIP, a configuration of another kind of model, an activation
+    /// that is not known or not the one given.
+    pub fn open(path: &Path, activation: Option<Activation>) -> Result<Self, ClipError> {
+        let (weights, beside) = locate(path)?;
+        if !weights.exists() {
+            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(ClipError::read(&weights, source));
+        }
+        let file = WeightFile::open(&weights)?;
+        let wrong = |problem: String| ClipError::File { path: weights.clone(), problem };
+        let (prefix, layout) = find_clip(file.tensors()).map_err(wrong)?;
+        let known = match (&beside, file.format()) {
+            (Some(beside), _) => Some(beside.config.text_config.hidden_act),
+            (None, Format::TorchScript) => Some(Activation::QuickGelu),
+            (None, _) => None,
+        };
+        let activation = match (known, activation) {
+            (Some(known), Some(given)) if known != given => {
+                let problem = format!("was trained with {known}, not with {given}: leave it out");
+                return Err(wrong(problem));
+            }
+            (Some(activation), _) | (None, Some(activation)) => activation,
+            (None, None) => return Err(wrong(NO_ACTIVATION.into())),
+        };
+        let beside = match beside {
+            Some(beside) => beside,
+            None => {
+                let guess = guess_clip(file.tensors()).map_err(wrong)?;
+                let config = guess.config.with_activation(activation);
+                Beside { config, preprocess: None, tokenizer: None }
+            }
+        };
+        let Beside { config, preprocess, tokenizer } = beside;
+        config.check()?;
+        let preprocess = preprocess
+            .unwrap_or_else(|| PreprocessConfig::openai(config.vision_config.image_size() as u32));
+        Ok(Self { file, prefix, layout, config, preprocess, tokenizer })
+    }
+
+    /// Sizes of the model.
+    pub fn config(&self) -> &ClipConfig {
+        &self.config
+    }
+
+    /// The opened file.
+    pub fn file(&self) -> &WeightFile {
+        &self.file
+    }
+
+    /// Reads the weights alone as float32, whatever the file holds, one tensor at a time.
+    ///
+    /// # Errors
+    /// Any tensor that is missing or of another shape.
+    pub fn load_model(&self, device: &Device) -> Result<(Clip, Vec<TensorSource>), ClipError> {
+        read::read(self.config.build(device)?, &self.file, &self.prefix, self.layout)
+    }
+
+    /// Reads the weights and puts a pipeline around them. Tensors that are no part of the CLIP
+    /// are refused.
+    ///
+    /// # Errors
+    /// Any tensor that is missing, left over or of another shape, and a tokenizer that does not
+    /// fit.
+    pub fn load(&self, device: &Device) -> Result<LoadedClip, ClipError> {
+        let (model, sources) = self.load_model(device)?;
+        read::check_left_over(&self.file, &sources)?;
+        self.around(model, sources)
+    }
+
+    /// As [`load`](Self::load), for checkpoints of more than a CLIP: the names of the tensors
+    /// that are no part of it come along.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load), but for tensors that are left over.
+    pub fn load_part(&self, device: &Device) -> Result<(LoadedClip, Vec<&str>), ClipError> {
+        let (model, sources) = self.load_model(device)?;
+        let others = read::left_over(&self.file, &sources);
+        Ok((self.around(model, sources)?, others))
+    }
+
+    fn around(&self, model: Clip, sources: Vec<TensorSource>) -> Result<LoadedClip, ClipError> {
+        let tokenizer = match &self.tokenizer {
+            Some(path) => ClipTokenizer::from_file(path)?,
+            None => ClipTokenizer::openai()?,
+        };
+        let (config, preprocess) = (self.config.clone(), self.preprocess.clone());
+        let pipeline = ClipPipeline::new(config, model, tokenizer, preprocess)?;
+        Ok(LoadedClip { pipeline, sources })
+    }
+
+    /// Batch norm's counters, which are no weights, by the names that OpenCLIP gives them.
+    pub fn counters(&self) -> Result<BTreeMap<String, i64>, ClipError> {
+        let mut counters = BTreeMap::new();
+        for tensor in self.file.tensors() {
+            let name = tensor.name.strip_prefix(self.prefix.as_str());
+            if let Some(name) = name.filter(|name| name.ends_with(".num_batches_tracked")) {
+                let count = self.file.read_i64(&tensor.name)?.first().copied().unwrap_or(0);
+                counters.insert(name.to_string(), count);
+            }
+        }
+        Ok(counters)
+    }
+}
+
+/// A CLIP that was read, and what became of the file's tensors.
+#[derive(Debug)]
+pub struct LoadedClip {
+    /// The CLIP.
+    pub pipeline: ClipPipeline,
+    /// Where each of its tensors came from.
+    pub sources: Vec<TensorSource>,
+}
+
+impl Clip {
+    /// Reads a file's weights into this model, as float32, whichever layout's names they have.
+    /// Nothing may be missing, left over or of another shape.
+    ///
+    /// # Errors
+    /// [`ClipError::Io`] and [`ClipError::Weights`], the latter naming the tensor.
+    pub fn load_weights(&mut self, path: &Path) -> Result<(), ClipError> {
+        let file = WeightFile::open(path)?;
+        let wrong = |problem| ClipError::File { path: path.to_path_buf(), problem };
+        let (prefix, layout) = find_clip(file.tensors()).map_err(wrong)?;
+        let (model, sources) = read::read(self.clone(), &file, &prefix, layout)?;
+        read::check_left_over(&file, &sources)?;
+        *self = model;
+        Ok(())
+    }
+}
+
+impl ClipPipeline {
+    /// Writes a folder in the given layout: configuration, weights as float32, tokenizer and
+    /// preprocessing. `counters` are batch norm's, see [`ClipWeights::counters`].
+    ///
+    /// Files are written one by one: to get a folder whole or not at all, write to a temporary
+    /// name and rename.
+    ///
+    /// # Errors
+    /// What the layout has no words for, and where writing fails.
+    pub fn save_as(
+        &self,
+        dir: &Path,
+        layout: Layout,
+        counters: &BTreeMap<String, i64>,
+    ) -> Result<(), ClipError> {
+        if layout == Layout::HuggingFace && self.config.natural_layout() != layout {
+            let problem = "has an image tower that Hugging Face's CLIP has not: use OpenCLIP's \
+                           layout";
+            return Err(ClipError::config("vision_config", problem));
+        }
+        std::fs::create_dir_all(dir).map_err(|source| ClipError::write(dir, source))?;
+        match layout {
+            Layout::HuggingFace => {
+                write_config(&self.config, &dir.join("config.json"))?;
+                write::write(&self.model, layout, counters, &dir.join(HUGGING_FACE_FILES[0]))?;
+                self.preprocess.save(&dir.join("preprocessor_config.json"))?;
+            }
+            Layout::OpenClip => {
+                let path = dir.join(OPEN_CLIP_CONFIG);
+                open_clip::write(&self.config, &self.preprocess, &path)?;
+                write::write(&self.model, layout, counters, &dir.join(OPEN_CLIP_FILES[0]))?;
+            }
+        }
+        self.tokenizer.save(dir)
+    }
+}
+
+/// Name in the layout of every tensor of the model, by its module path.
+pub fn tensor_names(model: &Clip, layout: Layout) -> BTreeMap<String, String> {
+    let mut paths = names::Paths::default();
+    model.visit(&mut paths);
+    let names = paths.found.into_iter().map(|(path, linear)| {
+        let name = layout.place(&path, linear).name;
+        (path, name)
+    });
+    names.collect()
+}
+
+/// What stands in a folder beside the weights.
+struct Beside {
+    config: ClipConfig,
+    preprocess: Option<PreprocessConfig>,
+    tokenizer: Option<PathBuf>,
+}
+
+/// The file with the weights, and what belongs to it. A file alone has a configuration only where
+/// its name is the one that its folder's layout gives to weights.
+fn locate(path: &Path) -> Result<(PathBuf, Option<Beside>), ClipError> {
+    let names = || HUGGING_FACE_FILES.iter().chain(&OPEN_CLIP_FILES);
+    if !path.is_dir() {
+        let is_layouts = names().any(|name| path.file_name() == Some(name.as_ref()));
+        let dir = path.parent().unwrap_or(Path::new(""));
+        return Ok((path.to_path_buf(), if is_layouts { beside(dir)? } else { None }));
+    }
+    let Some(beside) = beside(path)? else {
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(ClipError::read(&path.join("config.json"), source));
+    };
+    let weights = names().map(|name| path.join(name)).find(|path| path.is_file());
+    Ok((weights.unwrap_or_else(|| path.join(HUGGING_FACE_FILES[0])), Some(beside)))
+}
+
+fn beside(dir: &Path) -> Result<Option<Beside>, ClipError> {
+    let file = |name: &str| Some(dir.join(name)).filter(|path| path.is_file());
+    let open_clip = file(OPEN_CLIP_CONFIG).map(|path| open_clip::read(&path)).transpose()?;
+    let (config, preprocess) = match (file("config.json"), open_clip) {
+        (Some(path), other) => (read_config(&path)?, other.map(|(_, preprocess)| preprocess)),
+        (None, Some((config, preprocess))) => (config, Some(preprocess)),
+        (None, None) => return Ok(None),
+    };
+    let preprocess = match file("preprocessor_config.json") {
+        Some(path) => Some(PreprocessConfig::from_file(&path)?),
+        None => preprocess,
+    };
+    Ok(Some(Beside { config, preprocess, tokenizer: file("tokenizer.json") }))
+}

@@ -1,0 +1,86 @@
+//! `finecap convert`
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use clap::{Args, ValueEnum};
+use finecap::clip::{Activation, ClipWeights, released_name, tensor_names};
+use finecap::train::write_folder;
+
+/// Whose folder is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Layout {
+    /// `config.json` and `model.safetensors`, as `transformers` has them; it has no ResNets.
+    HuggingFace,
+    /// `open_clip_config.json` and `open_clip_model.safetensors`.
+    OpenClip,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ActivationName {
+    /// OpenAI's models.
+    QuickGelu,
+    /// Most of OpenCLIP's models.
+    Gelu,
+}
+
+#[derive(Args)]
+pub struct Convert {
+    /// Folder or file of a CLIP model: safetensors, PyTorch, TorchScript, Lightning.
+    input: PathBuf,
+    /// Folder to write; it must not exist.
+    output: PathBuf,
+    /// Layout of the folder; by default Hugging Face's, and OpenCLIP's for a ResNet.
+    #[arg(long, value_enum)]
+    layout: Option<Layout>,
+    /// Activation that the model was trained with, where the file does not say.
+    #[arg(long, value_enum)]
+    activation: Option<ActivationName>,
+}
+
+impl Convert {
+    pub fn run(self, device: &Device) -> Result<()> {
+        if self.output.exists() {
+            bail!("{} exists already: name another folder", self.output.display());
+        }
+        let activation = self.activation.map(|name| match name {
+            ActivationName::QuickGelu => Activation::QuickGelu,
+            ActivationName::Gelu => Activation::Gelu,
+        });
+        let weights = ClipWeights::open(&self.input, activation)?;
+        let layout = match self.layout {
+            None => weights.config().natural_layout(),
+            Some(Layout::HuggingFace) => finecap::clip::Layout::HuggingFace,
+            Some(Layout::OpenClip) => finecap::clip::Layout::OpenClip,
+        };
+        let loaded = weights.load(device)?;
+        let counters = weights.counters()?;
+        write_folder(&self.output, |dir| Ok(loaded.pipeline.save_as(dir, layout, &counters)?))?;
+
+        let names = tensor_names(&loaded.pipeline.model, layout);
+        for source in &loaded.sources {
+            let name = names.get(&source.path).map_or("", String::as_str);
+            println!("{}\t{:?}\t{name}", source.name, source.shape);
+        }
+        let mapped: BTreeSet<&str> =
+            loaded.sources.iter().map(|source| source.name.as_str()).collect();
+        let rest = weights.file().tensors().iter().map(|tensor| tensor.name.as_str());
+        let constants: Vec<&str> = rest.filter(|name| !mapped.contains(name)).collect();
+        for name in &constants {
+            let kept = counters.keys().any(|counter| name.ends_with(counter));
+            println!("{name}\t{}", if kept { "kept as it is" } else { "no weight: left out" });
+        }
+        let config = loaded.pipeline.config;
+        eprintln!(
+            "{}: {} tensors and {} constants, all accounted for, {}, written to {}",
+            released_name(&config).unwrap_or("a CLIP of other sizes than the released ones"),
+            mapped.len(),
+            constants.len(),
+            config.text_config.hidden_act,
+            self.output.display()
+        );
+        Ok(())
+    }
+}
