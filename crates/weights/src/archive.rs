@@ -35,12 +35,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Format, Contents), Fault> {
     });
     let entry = find(&zip, &format!("{root}data.pkl")).unwrap_or_default();
     let pickle = pickle::read(&load(bytes, &mut zip, entry, MAX_PICKLE)?)?;
-    // The closure of `contents` may be called while the archive's reader is in use.
-    let zip = std::cell::RefCell::new(zip);
     let contents = pickled::contents(&pickle, |index| {
         let reference = &pickle.storages[index];
         let key = &reference.key;
-        let mut zip = zip.borrow_mut();
         let Some(entry) = find(&zip, &format!("{root}data/{key}")) else {
             return Fault::damaged(format!("storage `{key}` is absent"));
         };

@@ -31,6 +31,11 @@ pub(crate) fn to_i64(storage: &[u8], layout: &Layout) -> Option<Vec<i64>> {
     })
 }
 
+/// The elements of a tensor of bytes, row-major; `None` where it is none.
+pub(crate) fn to_bytes(storage: &[u8], layout: &Layout) -> Option<Vec<u8>> {
+    (layout.dtype == DType::U8).then(|| collect(storage, layout, |[byte]| byte))
+}
+
 fn collect<const N: usize, T>(
     storage: &[u8],
     layout: &Layout,

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::bytes::Bytes;
 use crate::error::Fault;
 use crate::tensor::Layout;
-use crate::{TensorInfo, Value, WeightsError, archive, convert, legacy, shards, stored};
+use crate::{
+    TensorInfo, Value, WeightsError, archive, convert, legacy, pickle, plain, shards, stored,
+};
 
 /// How a file is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,6 +217,17 @@ impl WeightFile {
     /// damaged.
     pub fn read_i64(&self, name: &str) -> Result<Vec<i64>, WeightsError> {
         self.read_as(name, "int64", convert::to_i64)
+    }
+
+    /// Plain values that are pickled into a tensor of bytes. The paper's code keeps the vocabulary
+    /// (`_vocab`) and the settings (`_opt`) of a captioner so, among its weights.
+    ///
+    /// # Errors
+    /// A tensor that is not there, that holds no bytes, or whose bytes are no pickle.
+    pub fn read_value(&self, name: &str) -> Result<Value, WeightsError> {
+        let bytes = self.read_as(name, "bytes", convert::to_bytes)?;
+        let pickle = pickle::read(&bytes).map_err(|fault| fault.in_file(&self.path))?;
+        Ok(plain::values(&pickle.nodes, pickle.root, None))
     }
 
     /// Plain values beside the weights: settings, vocabularies, a safetensors file's metadata.

@@ -8,11 +8,12 @@ use crate::{TensorInfo, names, plain};
 /// Collects a pickle's weights and plain values. `find` locates a storage, by its index.
 pub(crate) fn contents(
     pickle: &Pickle,
-    find: impl Fn(usize) -> Result<Storage, Fault>,
+    mut find: impl FnMut(usize) -> Result<Storage, Fault>,
 ) -> Result<Contents, Fault> {
     let Pickle { nodes, storages, root, .. } = pickle;
     let weights = names::weights(nodes, *root);
-    let mut contents = Contents { values: plain::values(nodes, *root, weights), ..<_>::default() };
+    let mut contents =
+        Contents { values: plain::values(nodes, *root, Some(weights)), ..<_>::default() };
     let mut places = vec![None; storages.len()];
     for (name, mut layout) in names::tensors(nodes, weights)? {
         let place = match places[layout.storage] {

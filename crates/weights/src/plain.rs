@@ -9,14 +9,14 @@ const MAX_DEPTH: usize = 32;
 const MAX_VALUES: usize = 1 << 20;
 
 /// Turns a value into a tree, without the tensors below `weights` and what only holds those.
-pub(crate) fn values(nodes: &Nodes, root: Id, weights: Id) -> Value {
+pub(crate) fn values(nodes: &Nodes, root: Id, weights: Option<Id>) -> Value {
     let mut tree = Tree { nodes, weights, path: vec![], left: MAX_VALUES };
-    tree.value(root, root == weights).unwrap_or(Value::None)
+    tree.value(root, false).unwrap_or(Value::None)
 }
 
 struct Tree<'a> {
     nodes: &'a Nodes,
-    weights: Id,
+    weights: Option<Id>,
     /// The containers around the current value.
     path: Vec<Id>,
     left: usize,
@@ -25,7 +25,7 @@ struct Tree<'a> {
 impl Tree<'_> {
     /// The value; nothing where it is, or only holds, weights.
     fn value(&mut self, id: Id, among_weights: bool) -> Option<Value> {
-        let among_weights = among_weights || id == self.weights;
+        let among_weights = among_weights || Some(id) == self.weights;
         if self.left == 0 {
             return Some(Value::Opaque("left out: there are too many values".into()));
         }

@@ -78,9 +78,12 @@ fn lightning_checkpoints() {
     let values = file.values();
     assert_eq!(values.get("epoch").and_then(Value::as_i64), Some(12));
     assert_eq!(values.get("state_dict"), None);
-    let words = values.get("vocab").unwrap();
+    let words = file.read_value("_vocab").unwrap();
     assert_eq!(words.entries().len(), 4);
     assert_eq!(words.get("3").and_then(Value::as_str), Some("Käse"));
+    let options = file.read_value("_opt").unwrap();
+    assert_eq!(options.get("d_model").and_then(Value::as_i64), Some(512));
+    assert!(file.read_value("model.logit_scale").is_err());
 
     let settings = values.get("hyper_parameters").unwrap();
     assert_eq!(settings.get("mean").and_then(Value::as_f64), Some(0.25));
