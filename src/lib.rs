@@ -10,6 +10,7 @@
 //! | [`reward`] | CLIP-S, CIDEr-D, weighted sums, advantages |
 //! | [`metrics`] | caption metrics |
 //! | [`scenes`] | a generated data set with an exact judge |
+//! | [`weights`] | tensors from safetensors, PyTorch and TorchScript files |
 //! | [`train`] | data, training phases, checkpoints, evaluation |
 //! | [`report`] | an HTML page on trained captioners |
 //! | [`captions`] | reading captions and references from files |
@@ -27,3 +28,4 @@ pub use finecap_metrics as metrics;
 pub use finecap_reward as reward;
 pub use finecap_scenes as scenes;
 pub use finecap_train as train;
+pub use finecap_weights as weights;

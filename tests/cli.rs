@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 
 use common::{World, fail, files, finecap, succeed};
 use serde_json::Value;
@@ -14,6 +15,42 @@ fn doctor_tells_backends_and_versions() {
     for expected in ["finecap   0.", "burn      0.22.1", "simd", "flex", "cuda", "--features"] {
         assert!(text.contains(expected), "{expected} in {text}");
     }
+}
+
+#[test]
+fn inspect_tells_what_a_file_holds() {
+    let fixture = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    let text = |name: &str| {
+        let output = succeed(finecap().arg("inspect").arg(fixture(name)));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let checkpoint = text("weights/lightning.ckpt");
+    for expected in
+        ["PyTorch", "CLIP of unpublished sizes", "d_model: 512", "3: \"Käse\"", "[4, 3, 2, 2]"]
+    {
+        assert!(checkpoint.contains(expected), "{expected} in {checkpoint}");
+    }
+    for (name, expected) in [
+        ("weights/script.pt", "TorchScript"),
+        ("weights/state.pt", "none that finecap knows"),
+        ("clip_tiny/model.safetensors", "CLIP of unpublished sizes"),
+        (
+            "captioner/reference.safetensors",
+            "captioner, with the names of the paper's code: 23 words",
+        ),
+    ] {
+        let text = text(name);
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+
+    let json = succeed(finecap().args(["inspect", "--json"]).arg(fixture("weights/state.pt")));
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["format"], "PyTorch");
+    assert_eq!(json["tensors"][7]["name"], "logit_scale");
+    assert_eq!(json["tensors"][7]["shape"], serde_json::json!([]));
+
+    let message = fail(finecap().arg("inspect").arg(fixture("cider.json")));
+    assert!(message.contains("cider.json is JSON without a `weight_map`"), "{message}");
 }
 
 #[test]

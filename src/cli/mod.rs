@@ -4,6 +4,7 @@ mod caption;
 mod convert;
 mod doctor;
 mod eval;
+mod inspect;
 mod prepare;
 mod report;
 mod scenes;
@@ -36,6 +37,8 @@ enum Command {
     Prepare(prepare::Prepare),
     /// Rewrite released CLIP weights as a folder that every command reads.
     Convert(convert::Convert),
+    /// Tell what is in a weight file: format, model, tensors, plain values.
+    Inspect(inspect::Inspect),
     /// Score captions.
     Score(score::Score),
     /// Compare captions with references.
@@ -57,6 +60,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Caption(caption) => caption.run(&device()?),
         Command::Prepare(prepare) => prepare.run(),
         Command::Convert(convert) => convert.run(&device()?),
+        Command::Inspect(inspect) => inspect.run(),
         Command::Score(score) => score.run(&device()?),
         Command::Eval(eval) => eval.run(device),
         Command::Report(report) => report.run(),
