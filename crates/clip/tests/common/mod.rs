@@ -1,4 +1,5 @@
-//! What the tests against other implementations share.
+//! What the tests against other implementations share; each uses a part of it.
+#![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,15 @@ pub struct Expected(Vec<u8>);
 
 impl Expected {
     pub fn read(name: &str) -> Self {
-        Self(std::fs::read(fixture(name).join("expected.safetensors")).unwrap())
+        Self::open(&fixture(name).join("expected.safetensors"))
+    }
+
+    pub fn open(path: &Path) -> Self {
+        Self(std::fs::read(path).unwrap())
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        SafeTensors::deserialize(&self.0).unwrap().tensor(key).is_ok()
     }
 
     pub fn floats<const D: usize>(&self, key: &str) -> Tensor<D> {
