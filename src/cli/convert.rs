@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use finecap::clip::{Activation, ClipWeights, released_name, tensor_names};
+use finecap::reward::GrammarScorer;
 use finecap::train::write_folder;
 
 /// Whose folder is written.
@@ -55,27 +56,39 @@ impl Convert {
             Some(Layout::HuggingFace) => finecap::clip::Layout::HuggingFace,
             Some(Layout::OpenClip) => finecap::clip::Layout::OpenClip,
         };
-        let loaded = weights.load(device)?;
+        let (loaded, others) = weights.load_part(device)?;
+        let (pipeline, file) = (&loaded.pipeline, weights.file());
+        let grammar = match others.as_slice() {
+            [] => None,
+            others => Some(GrammarScorer::from_checkpoint(pipeline.clone(), file, others, device)?),
+        };
         let counters = weights.counters()?;
-        write_folder(&self.output, |dir| Ok(loaded.pipeline.save_as(dir, layout, &counters)?))?;
+        write_folder(&self.output, |dir| {
+            pipeline.save_as(dir, layout, &counters)?;
+            if let Some(grammar) = &grammar {
+                grammar.save_head(dir)?;
+            }
+            Ok(())
+        })?;
 
-        let names = tensor_names(&loaded.pipeline.model, layout);
+        let names = tensor_names(&pipeline.model, layout);
         for source in &loaded.sources {
             let name = names.get(&source.path).map_or("", String::as_str);
             println!("{}\t{:?}\t{name}", source.name, source.shape);
         }
-        let mapped: BTreeSet<&str> =
-            loaded.sources.iter().map(|source| source.name.as_str()).collect();
-        let rest = weights.file().tensors().iter().map(|tensor| tensor.name.as_str());
+        others.iter().for_each(|name| println!("{name}\tthe grammar head"));
+        let sources = loaded.sources.iter().map(|source| source.name.as_str());
+        let mapped: BTreeSet<&str> = sources.chain(others.iter().copied()).collect();
+        let rest = file.tensors().iter().map(|tensor| tensor.name.as_str());
         let constants: Vec<&str> = rest.filter(|name| !mapped.contains(name)).collect();
         for name in &constants {
             let kept = counters.keys().any(|counter| name.ends_with(counter));
             println!("{name}\t{}", if kept { "kept as it is" } else { "no weight: left out" });
         }
-        let config = loaded.pipeline.config;
+        let config = &pipeline.config;
         eprintln!(
             "{}: {} tensors and {} constants, all accounted for, {}, written to {}",
-            released_name(&config).unwrap_or("a CLIP of other sizes than the released ones"),
+            released_name(config).unwrap_or("a CLIP of other sizes than the released ones"),
             mapped.len(),
             constants.len(),
             config.text_config.hidden_act,

@@ -76,6 +76,9 @@ pub enum RewardError {
     /// The CLIP model or tokenizer refused.
     #[error(transparent)]
     Clip(#[from] ClipError),
+    /// A weight file that cannot be read.
+    #[error(transparent)]
+    WeightFile(#[from] finecap_weights::WeightsError),
     /// A metric refused.
     #[error(transparent)]
     Metrics(#[from] MetricsError),

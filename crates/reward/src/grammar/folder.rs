@@ -96,6 +96,14 @@ impl GrammarScorer {
     /// Where writing fails.
     pub fn save(&self, dir: &Path) -> Result<(), RewardError> {
         self.pipeline.save(dir)?;
+        self.save_head(dir)
+    }
+
+    /// Writes the head into the folder of its CLIP.
+    ///
+    /// # Errors
+    /// Where writing fails.
+    pub fn save_head(&self, dir: &Path) -> Result<(), RewardError> {
         let path = dir.join(CONFIG);
         let wrong = |problem: String| RewardError::File { path: path.clone(), problem };
         let file = File { head: self.config.clone(), prompt: self.prompt.clone() };

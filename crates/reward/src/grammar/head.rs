@@ -29,8 +29,8 @@ impl GrammarHeadConfig {
 /// projection (Cho et al. 2022).
 #[derive(Module, Debug)]
 pub struct GrammarHead {
-    fc1: Linear,
-    fc2: Linear,
+    pub(super) fc1: Linear,
+    pub(super) fc2: Linear,
 }
 
 impl GrammarHead {

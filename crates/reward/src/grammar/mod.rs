@@ -1,6 +1,7 @@
 //! Grammar without annotation: a head on CLIP's text tower that was trained to tell captions from
 //! corrupted ones (Cho et al. 2022).
 
+mod checkpoint;
 mod folder;
 mod head;
 mod negatives;
