@@ -283,7 +283,13 @@ fn a_prepared_table_must_be_of_the_captioners_words() {
         command.arg("--cider").arg(table).arg("--start").arg(mle).arg("--clip").arg(clip);
         command
     };
+    fs::create_dir(world.path("own")).unwrap();
+    fs::write(world.path("own/notes.txt"), "mine").unwrap();
     let own = prepare("own", &[]);
+    let entries = fs::read_dir(world.path("own")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["cider.json", "notes.txt", "vocab.json"], "what was there stays");
     succeed(&mut scst("prepared", &own));
     let reward = |run: &str| world.first_step(run)["cider_mean"].clone();
     // It holds what would have been counted anyway.
