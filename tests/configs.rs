@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use finecap::reward::Baseline;
-use finecap::train::{Config, DecayGroups, Export, Reduction, Schedule, TermSettings, Tower};
+use finecap::train::{
+    Config, DecayGroups, Export, GrammarOptimizer, Reduction, Schedule, TermSettings, Tower,
+};
 
 fn configs() -> PathBuf {
     Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("configs")
@@ -59,7 +61,19 @@ fn the_presets_are_the_references() {
     assert_eq!(code.scst.reward.tower, Tower::Grammar);
     assert_eq!(code.scst.reward.grammar_prompt.as_deref(), Some("A photo depicts"));
 
+    for config in [code, text] {
+        let reward = config.scst.reward;
+        assert_eq!((reward.prompt.as_str(), reward.clip_s_w), ("A photo depicts", 2.5));
+        assert_eq!((config.scst.batch_size, config.scst.divide_by_spread), (160, false));
+        assert_eq!((config.scst.kl_beta, config.scst.entropy_bonus), (0.0, 0.0));
+    }
+
     let grammar = paper("grammar.toml");
+    assert_eq!((grammar.grammar.contrastive_weight, grammar.grammar.grammar_weight), (1.0, 1.0));
+    assert_eq!((grammar.grammar.prefix_weight, grammar.grammar.next_word_weight), (0.0, 0.0));
+    assert_eq!((grammar.grammar.weight_decay, grammar.grammar.clip_norm), (0.01, 0.0));
+    assert_eq!(grammar.grammar.optimizer, GrammarOptimizer::Adamw);
+    assert!(grammar.grammar.prompt.is_empty());
     assert_eq!((grammar.grammar.batch_size, grammar.grammar.steps), (1600, 30 * 71));
     assert_eq!(grammar.grammar.decay_groups, DecayGroups::Reference);
     assert_eq!(grammar.grammar.schedule, Schedule::Constant { lr: 1e-4, warmup: 0 });

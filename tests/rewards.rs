@@ -5,7 +5,9 @@ mod common;
 use std::fs;
 use std::process::Command;
 
+use burn::tensor::Device;
 use common::{World, fail, finecap, succeed};
+use finecap::clip::{ClipPipeline, load_image, normalize};
 use serde_json::{Value, json};
 
 const CAPTIONS: &str = "a dog runs on the grass\na cat sits on a mat\nthe dog sits on the mat\n\
@@ -25,6 +27,12 @@ impl World {
         command.args(["--set", "grammar.contrastive_weight=0", "--set", "grammar.holdout=0.4"]);
         command.args(more);
         command
+    }
+
+    /// What the first step of SCST logged.
+    fn first_step(&self, run: &str) -> Value {
+        let log = fs::read_to_string(self.path(run).join("scst/metrics.jsonl")).unwrap();
+        serde_json::from_str(log.lines().next().unwrap()).unwrap()
     }
 
     fn score(&self, run: &str, candidates: &Value) -> Command {
@@ -81,6 +89,22 @@ fn a_grammar_model_of_text_scores_captions() {
 }
 
 #[test]
+fn what_could_not_be_broken_as_drawn_is_counted() {
+    let world = World::new();
+    let mut command = world.text_grammar("run", &["--set", "grammar.steps=20"]);
+    fs::write(world.path("captions.txt"), "dog\ncat\nman\ngrass\nmat\nball\n").unwrap();
+    succeed(&mut command);
+    let log = fs::read_to_string(world.path("run/grammar/metrics.jsonl")).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let steps: Vec<Value> = lines.filter(|line| line["step"].is_number()).collect();
+    assert_eq!(steps.len(), 20);
+    let sum = |key: &str| steps.iter().map(|line| line[key].as_f64().unwrap()).sum::<f64>();
+    // One word can't be shuffled: a fifth of the captions needs another kind, after 8 draws.
+    assert!(sum("negative_fallbacks") > 0.0, "{log}");
+    assert!(sum("negative_redraws") >= 8.0 * sum("negative_fallbacks"), "{log}");
+}
+
+#[test]
 fn parts_of_a_batch_on_threads_train_the_same_model() {
     let world = World::new();
     let losses = |run: &str, threads: &str| -> Vec<f64> {
@@ -108,10 +132,25 @@ fn a_grammar_model_of_pictures_rewards() {
     assert!(missing.contains("no grammar model") && missing.contains("train grammar"), "{missing}");
     succeed(&mut world.train("grammar", "run", &[]));
     let validation = world.read("run/grammar/validation.json");
-    assert!(validation["text_to_image_r1"].is_number(), "{validation}");
+    for direction in ["text_to_image", "image_to_text"] {
+        for k in [1, 5, 10] {
+            assert!(validation[format!("{direction}_r{k}")].is_number(), "{validation}");
+        }
+    }
+    // Pictures are seen as before; captions, and the scale of their cosines, are not.
+    let device = Device::flex();
+    let [before, after] = ["clip", "grammar"]
+        .map(|phase| ClipPipeline::load(&world.path(&format!("run/{phase}/model")), &device))
+        .map(Result::unwrap);
+    let picture = [load_image(&world.path("data/images/000000.png")).unwrap()];
+    let seen = |of: &ClipPipeline| of.embed_images(&picture, &device).unwrap().embedding;
+    assert!(seen(&before).into_data() == seen(&after).into_data());
+    let read = |of: &ClipPipeline| of.embed_texts(&["a red star"], &device).unwrap();
+    assert!(read(&before).into_data() != read(&after).into_data());
+    assert!(before.model.logit_scale().into_data() != after.model.logit_scale().into_data());
+
     succeed(&mut world.train("scst", "run", &grammar));
-    let log = fs::read_to_string(world.path("run/scst/metrics.jsonl")).unwrap();
-    let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    let first = world.first_step("run");
     let number = |key: &str| first[key].as_f64().unwrap();
     let sum = number("clip_s_mean") + 0.5 * number("cider_mean") + 0.5 * number("grammar_mean");
     assert!((number("reward") - sum).abs() < 1e-5, "{first}");
@@ -148,6 +187,82 @@ fn a_grammar_model_of_pictures_rewards() {
 }
 
 #[test]
+fn validation_retrieves_pictures_by_captions_and_captions_by_pictures() {
+    let world = World::new();
+    // One caption each, so that none is drawn, and more pictures to find.
+    let mut data = world.read("data/dataset.json");
+    for (i, image) in data["images"].as_array_mut().unwrap().iter_mut().enumerate() {
+        image["split"] = json!(if i < 8 { "train" } else { "val" });
+        image["sentences"] = json!([{ "raw": image["alt_texts"][0] }]);
+    }
+    fs::write(world.path("data/dataset.json"), data.to_string()).unwrap();
+    for phase in ["clip", "grammar"] {
+        succeed(&mut world.train(phase, "run", &[]));
+    }
+    let device = Device::flex();
+    let tuned = ClipPipeline::load(&world.path("run/grammar/model"), &device).unwrap();
+    let images = &data["images"].as_array().unwrap()[8..];
+    let of = |image: &Value| world.path("data/images").join(image["filename"].as_str().unwrap());
+    let pictures: Vec<_> = images.iter().map(|image| load_image(&of(image)).unwrap()).collect();
+    let texts: Vec<&str> = images.iter().map(|i| i["alt_texts"][0].as_str().unwrap()).collect();
+    let text = normalize(tuned.embed_texts(&texts, &device).unwrap());
+    let picture = normalize(tuned.embed_images(&pictures, &device).unwrap().embedding);
+    let cosines: Vec<f32> = text.matmul(picture.transpose()).into_data().iter::<f32>().collect();
+
+    let validation = world.read("run/grammar/validation.json");
+    let n = images.len();
+    for (direction, row, column) in [("text_to_image", n, 1), ("image_to_text", 1, n)] {
+        let rank = |own: usize| {
+            let cosine = |other: usize| cosines[own * row + other * column];
+            1 + (0..n).filter(|&other| cosine(other) > cosine(own)).count()
+        };
+        for k in [1, 5, 10] {
+            let found = (0..n).filter(|&own| rank(own) <= k).count();
+            let expected = 100.0 * found as f64 / n as f64;
+            let logged = validation[format!("{direction}_r{k}")].as_f64().unwrap();
+            assert!((logged - expected).abs() < 1e-9, "{direction} {k}: {validation}");
+        }
+    }
+}
+
+#[test]
+fn prompts_and_towers_of_the_grammar_model_are_settings() {
+    let world = World::new();
+    for phase in ["clip", "mle", "grammar"] {
+        succeed(&mut world.train(phase, "run", &[]));
+    }
+    succeed(&mut world.text_grammar("text", &[]));
+    let scst = |out: &str, grammar: &str, settings: &[&str]| {
+        let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+        let mut command = world.train("scst", out, &["--set", "scst.reward.grammar=1.0"]);
+        for (option, dir) in [("--clip", "clip"), ("--start", "mle")] {
+            command.arg(option).arg(world.path("run").join(dir).join("model"));
+        }
+        // The model's folder or that of the run.
+        command.arg("--grammar").arg(world.path(grammar)).args(settings);
+        command
+    };
+    // The same captions are sampled in each first step.
+    succeed(&mut scst("default", "run", &[]));
+    succeed(&mut scst("same", "run", &["scst.reward.grammar_prompt="]));
+    succeed(&mut scst("prompted", "run", &["scst.reward.grammar_prompt=a small red"]));
+    succeed(&mut scst("tower", "run", &["scst.reward.tower=grammar"]));
+    let [default, same, prompted, tower] =
+        ["default", "same", "prompted", "tower"].map(|run| world.first_step(run));
+    assert_eq!(default["grammar_mean"], same["grammar_mean"]);
+    assert_ne!(default["grammar_mean"], prompted["grammar_mean"]);
+    assert_eq!(default["clip_s_mean"], prompted["clip_s_mean"]);
+    assert_eq!(default["grammar_mean"], tower["grammar_mean"]);
+    assert_ne!(default["clip_s_mean"], tower["clip_s_mean"]);
+
+    // A head of text alone says what a sentence is, but has never seen these pictures.
+    succeed(&mut scst("words", "text/grammar/model", &[]));
+    let message = fail(&mut scst("x", "text", &["scst.reward.tower=grammar"]));
+    assert!(message.contains("scst.reward.tower"), "{message}");
+    assert!(!world.path("x").join("scst").exists(), "nothing half-written");
+}
+
+#[test]
 fn a_prepared_table_must_be_of_the_captioners_words() {
     let world = World::new();
     for phase in ["clip", "mle"] {
@@ -168,13 +283,15 @@ fn a_prepared_table_must_be_of_the_captioners_words() {
         command.arg("--cider").arg(table).arg("--start").arg(mle).arg("--clip").arg(clip);
         command
     };
+    fs::create_dir(world.path("own")).unwrap();
+    fs::write(world.path("own/notes.txt"), "mine").unwrap();
     let own = prepare("own", &[]);
+    let entries = fs::read_dir(world.path("own")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["cider.json", "notes.txt", "vocab.json"], "what was there stays");
     succeed(&mut scst("prepared", &own));
-    let reward = |run: &str| {
-        let log = fs::read_to_string(world.path(run).join("scst/metrics.jsonl")).unwrap();
-        let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
-        first["cider_mean"].clone()
-    };
+    let reward = |run: &str| world.first_step(run)["cider_mean"].clone();
     // It holds what would have been counted anyway.
     succeed(&mut world.train("scst", "run", &[]));
     assert_eq!(reward("prepared"), reward("run"));
@@ -190,6 +307,10 @@ fn bad_input_is_one_sentence() {
     let world = World::new();
     let pictures = fail(&mut world.text_grammar("x", &["--set", "grammar.contrastive_weight=1"]));
     assert!(pictures.contains("grammar.contrastive_weight"), "{pictures}");
+    let mut missing = world.text_grammar("x", &[]);
+    fs::remove_file(world.path("captions.txt")).unwrap();
+    let missing = fail(&mut missing);
+    assert_eq!(missing.matches("os error").count(), 1, "{missing}");
     let threads = ["--set", "grammar.threads=2"];
     let threads = fail(&mut world.train("grammar", "x", &threads));
     assert!(threads.contains("grammar.threads"), "{threads}");

@@ -1,10 +1,11 @@
 //! `finecap prepare`
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
-use finecap::train::{Config, Dataset, captioner_vocab, cider_table, write_folder};
+use finecap::train::{Config, Dataset, captioner_vocab, cider_table};
 
 #[derive(Args)]
 pub struct Prepare {
@@ -28,10 +29,11 @@ impl Prepare {
         let dataset = Dataset::karpathy(&self.data, None)?;
         let vocab = captioner_vocab(&dataset, &config)?;
         let table = cider_table(&dataset, &vocab)?;
-        write_folder(&self.out, |dir| {
-            vocab.save(&dir.join("vocab.json"))?;
-            Ok(table.save(&dir.join("cider.json"))?)
-        })?;
+        // File by file: what else is in the folder stays.
+        fs::create_dir_all(&self.out)
+            .with_context(|| format!("cannot create {}", self.out.display()))?;
+        self.replace("vocab.json", |path| Ok(vocab.save(path)?))?;
+        self.replace("cider.json", |path| Ok(table.save(path)?))?;
         eprintln!(
             "{} words, n-grams of the references of {} images -> {}",
             vocab.len() - 2,
@@ -39,5 +41,12 @@ impl Prepare {
             self.out.display()
         );
         Ok(())
+    }
+
+    /// Writes a file of the folder under a temporary name and renames it.
+    fn replace(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let (new, path) = (self.out.join(format!(".{name}.new")), self.out.join(name));
+        write(&new)?;
+        fs::rename(&new, &path).with_context(|| format!("cannot write {}", path.display()))
     }
 }

@@ -89,8 +89,8 @@ pub(super) fn model_dir(run: &Path) -> Result<PathBuf> {
     match places.iter().find(|dir| dir.join("grammar.json").is_file()) {
         Some(dir) => Ok(dir.clone()),
         None => bail!(
-            "there is no grammar model in {}: make one with `finecap train grammar --out {}`",
-            run.display(),
+            "there is no grammar model in {}: make one with `finecap train grammar`, and give its \
+             --out here",
             run.display()
         ),
     }

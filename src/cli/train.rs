@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use finecap::captioner::Captioner;
+use finecap::captioner::{Captioner, Vocab};
 use finecap::clip::ClipPipeline;
 use finecap::reward::{CiderTable, GrammarScorer};
 use finecap::train::{
     Config, Dataset, EvaluationFile, Evaluator, FeatureStore, RewardModels, Split, TableRow, table,
     train_clip, train_grammar, train_mle, train_scst,
 };
+
+use super::score::model_dir;
 
 /// A training phase.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,8 +59,8 @@ pub struct Train {
     /// Captioner that scst starts from; by default the mle model of the run.
     #[arg(long, value_name = "DIR")]
     start: Option<PathBuf>,
-    /// Grammar model that rewards (scst), where a grammar term is asked for; by default that of
-    /// the run.
+    /// Grammar model that rewards (scst), or the run that made it, where a grammar term is asked
+    /// for; by default that of the run.
     #[arg(long, value_name = "DIR")]
     grammar: Option<PathBuf>,
     /// CIDEr-D's document frequencies (scst), as `finecap prepare` writes them; by default they
@@ -109,39 +111,43 @@ impl Train {
             "run `finecap train clip` with the same --out first, or name one with --clip",
         )?;
         let pipeline = ClipPipeline::load(&clip_dir, device)?;
-        let features = self.features.clone().unwrap_or_else(|| run.join("features"));
-        let features = FeatureStore::open_or_build(&features, &dataset, &pipeline, device)?;
-        if self.phase == Phase::Grammar {
-            let (features, pipeline) = (Some(&features), Some(pipeline));
-            train_grammar(run, &config, &dataset, features, pipeline, device, self.resume)?;
-            return Ok(());
-        }
-        let mut models = RewardModels::new(&pipeline);
+        // What else there must be is read before pictures are encoded, which may take hours.
         let (grammar, cider);
-        let (phase_dir, name, trained) = if self.phase == Phase::Mle {
-            let trained = train_mle(run, &config, &dataset, &features, device, self.resume)?;
-            (run.join("mle"), "MLE".to_string(), trained)
-        } else {
-            let start = self.start.clone().unwrap_or_else(|| run.join("mle/model"));
-            need(
-                &start,
-                "captioner",
-                "run `finecap train mle` with the same --out first, or name one with --start",
-            )?;
-            let start = Captioner::load(&start, device)?;
+        let mut models = RewardModels::new(&pipeline);
+        let start = match self.phase {
+            Phase::Scst => Some(self.load_start(device)?),
+            _ => None,
+        };
+        if let Some((_, vocab)) = &start {
             if config.scst.reward.needs_grammar() {
                 grammar = self.load_grammar(device)?;
                 models.grammar = Some(&grammar);
             }
             if let Some(path) = &self.cider {
                 cider = CiderTable::load(path)?;
-                let fits = cider.check_vocabulary(&start.1.fingerprint());
+                let fits = cider.check_vocabulary(&vocab.fingerprint());
                 fits.with_context(|| path.display().to_string())?;
                 models.cider = Some(&cider);
             }
-            let trained =
-                train_scst(run, &config, &dataset, &features, models, start, device, self.resume)?;
-            (run.join("scst"), config.scst.reward.to_string(), trained)
+        }
+        let features = self.features.clone().unwrap_or_else(|| run.join("features"));
+        let features = FeatureStore::open_or_build(&features, &dataset, &pipeline, device)?;
+        if self.phase == Phase::Grammar {
+            let (features, pipeline) = (Some(&features), Some(pipeline.clone()));
+            train_grammar(run, &config, &dataset, features, pipeline, device, self.resume)?;
+            return Ok(());
+        }
+        let (phase_dir, name, trained) = match start {
+            None => {
+                let trained = train_mle(run, &config, &dataset, &features, device, self.resume)?;
+                (run.join("mle"), "MLE".to_string(), trained)
+            }
+            Some(start) => {
+                let resume = self.resume;
+                let trained =
+                    train_scst(run, &config, &dataset, &features, models, start, device, resume)?;
+                (run.join("scst"), config.scst.reward.to_string(), trained)
+            }
         };
         // `finecap caption` needs the eyes as well as the mouth.
         let link = phase_dir.join("clip.txt");
@@ -188,13 +194,18 @@ impl Train {
         Ok(())
     }
 
-    fn load_grammar(&self, device: &Device) -> Result<GrammarScorer> {
-        let dir = self.grammar.clone().unwrap_or_else(|| self.out.join("grammar/model"));
+    fn load_start(&self, device: &Device) -> Result<(Captioner, Vocab)> {
+        let start = self.start.clone().unwrap_or_else(|| self.out.join("mle/model"));
         need(
-            &dir,
-            "grammar model",
-            "run `finecap train grammar` with the same --out first, or name one with --grammar",
+            &start,
+            "captioner",
+            "run `finecap train mle` with the same --out first, or name one with --start",
         )?;
+        Ok(Captioner::load(&start, device)?)
+    }
+
+    fn load_grammar(&self, device: &Device) -> Result<GrammarScorer> {
+        let dir = model_dir(self.grammar.as_ref().unwrap_or(&self.out))?;
         Ok(GrammarScorer::load(&dir, device)?)
     }
 }

@@ -52,14 +52,16 @@ impl Chart {
             let lines = logs.iter().map(line).enumerate();
             let lines = lines.filter(|(_, points)| points.len() > 1);
             let main = !validation && is_main(name);
-            let name = name.replace('_', " ");
+            let name = title(name);
             Chart {
                 main,
                 name: if validation { format!("{name}, validation") } else { name },
                 lines: lines.map(|(run, points)| (run, thin(&points))).collect(),
             }
         });
-        Ok(charts.filter(|chart| !chart.lines.is_empty()).collect())
+        let mut charts: Vec<Self> = charts.filter(|chart| !chart.lines.is_empty()).collect();
+        charts.sort_by_key(|chart| chart.name != "reward");
+        Ok(charts)
     }
 
     /// The chart as an SVG element; lines have the classes `line` and `run-N`.
@@ -107,6 +109,23 @@ impl Chart {
     }
 }
 
+/// What stands above a chart: a number's name in words, a score's as people write it.
+fn title(name: &str) -> String {
+    let (name, what) = match name.strip_suffix("_std") {
+        Some(name) => (name, ", spread"),
+        None => (name.strip_suffix("_mean").unwrap_or(name), ""),
+    };
+    let name = match name {
+        "clip_s" => "CLIP-S".into(),
+        "ref_clip_s" => "RefCLIP-S".into(),
+        "cider" => "CIDEr-D".into(),
+        "bleu" => "BLEU-4".into(),
+        "kl" => "KL divergence from the start".into(),
+        name => name.replace('_', " "),
+    };
+    name + what
+}
+
 /// The reward, the mean of each of its terms, and what becomes of the captions.
 fn is_main(name: &str) -> bool {
     matches!(name, "reward" | "entropy" | "caption_length")
@@ -150,6 +169,17 @@ mod tests {
         assert!(thinned.len() <= POINTS && thinned.len() > POINTS / 2);
         assert!(thinned.iter().all(|p| p.1 == 2.0));
         assert_eq!(thin(&points[..5]), points[..5]);
+    }
+
+    #[test]
+    fn titles_are_in_words() {
+        for (name, expected) in [
+            ("ref_clip_s_mean", "RefCLIP-S"),
+            ("reward_std", "reward, spread"),
+            ("gradient_norm", "gradient norm"),
+        ] {
+            assert_eq!(title(name), expected);
+        }
     }
 
     #[test]

@@ -33,6 +33,12 @@ pub(super) struct Card<'a> {
     captions: Vec<&'a ScoredCaption>,
 }
 
+impl Card<'_> {
+    fn has_grammar(&self) -> bool {
+        self.captions.iter().any(|caption| caption.grammar.is_some())
+    }
+}
+
 /// The first `limit` pictures that all captioners have described.
 pub(super) fn gallery<'a>(runs: &[&'a Run], limit: usize) -> Result<Vec<Card<'a>>> {
     let Some(first) = runs.first() else { return Ok(Vec::new()) };
@@ -131,7 +137,7 @@ impl Page<'_> {
                                                 None => { "–" }
                                             }
                                             @if let Some(spread) = row.spread.get(*name) {
-                                                small { " ±" (format!("{spread:.digits$}")) }
+                                                small { "±" (format!("{spread:.digits$}")) }
                                             }
                                         }
                                     }
@@ -178,6 +184,9 @@ impl Page<'_> {
                             option value="order" { "order in the data set" }
                             option value="clip_s" { "difference in CLIP-S" }
                             option value="cider" { "difference in CIDEr-D" }
+                            @if self.gallery.iter().any(Card::has_grammar) {
+                                option value="grammar" { "difference in grammar" }
+                            }
                             option value="rank" { "difference in rank" }
                             option value="wrong" { "number of wrong claims" }
                         }
@@ -209,6 +218,7 @@ impl Page<'_> {
                 data-order=(order)
                 data-clip_s=(difference(|c| c.clip_s))
                 data-cider=(difference(|c| c.cider))
+                data-grammar=(difference(|c| c.grammar.unwrap_or(0.0)))
                 data-rank=(difference(|c| c.rank as f64))
                 data-wrong=(wrong)
             {
@@ -224,7 +234,7 @@ impl Page<'_> {
                                 p {
                                     (dot(run)) strong { (self.table[run].name) } " "
                                     @if caption.caption.is_empty() { em { "(empty)" } }
-                                    (caption.caption)
+                                    span.said { (caption.caption) }
                                     @if caption.grammatical == Some(false) {
                                         " " span.broken { "no sentence" }
                                     }

@@ -11,7 +11,7 @@ function arrange() {
   const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
   let shown = 0;
   for (const card of cards) {
-    const text = card.textContent.toLowerCase();
+    const text = [...card.querySelectorAll('.said')].map(said => said.textContent.toLowerCase()).join(' ');
     card.hidden = value(card) < threshold || !wanted.every(word => text.includes(word));
     shown += card.hidden ? 0 : 1;
   }

@@ -60,8 +60,8 @@ impl Baseline {
                 .collect()),
             Self::Mean => Ok(groups
                 .flat_map(|group| {
-                    let mean = group.iter().sum::<f32>() / k as f32;
-                    group.iter().map(move |r| r - mean)
+                    let mean = sum(group) / k as f64;
+                    group.iter().map(move |&r| (f64::from(r) - mean) as f32)
                 })
                 .collect()),
             Self::LeaveOneOut if k < 2 => Err(RewardError::Shape(
@@ -69,8 +69,9 @@ impl Baseline {
             )),
             Self::LeaveOneOut => Ok(groups
                 .flat_map(|group| {
-                    let sum: f32 = group.iter().sum();
-                    group.iter().map(move |r| r - (sum - r) / (k - 1) as f32)
+                    let sum = sum(group);
+                    let advantage = move |r: f64| r - (sum - r) / (k - 1) as f64;
+                    group.iter().map(move |&r| advantage(r.into()) as f32)
                 })
                 .collect()),
             Self::None => Ok(rewards.to_vec()),
@@ -150,9 +151,15 @@ pub fn split_greedy(scores: &[f32], greedy: bool, samples: usize) -> (Vec<f32>, 
 
 /// Standard deviation, dividing by the number of values.
 fn spread(values: &[f32]) -> f32 {
-    let n = values.len().max(1) as f32;
-    let mean = values.iter().sum::<f32>() / n;
-    (values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n).sqrt()
+    let n = values.len().max(1) as f64;
+    let mean = sum(values) / n;
+    (values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n).sqrt() as f32
+}
+
+/// In double precision equal rewards have exactly their own mean. In single precision they miss it
+/// by a rounding error, which a division by the spread would blow up to a full advantage.
+fn sum(values: &[f32]) -> f64 {
+    values.iter().map(|&v| f64::from(v)).sum()
 }
 
 #[cfg(test)]
@@ -221,9 +228,34 @@ mod tests {
         let rule = AdvantageRule { baseline: Baseline::Mean, divide_by_spread: true };
         let rewards = term(3.0, &[1.0, 3.0, 10.0, 50.0, 7.0, 7.0]);
         close(&rule.advantages(&[rewards], false, 2).unwrap(), &[-1.0, 1.0, -1.0, 1.0, 0.0, 0.0]);
+        let rule = AdvantageRule { baseline: Baseline::LeaveOneOut, ..rule };
+        let rewards = term(0.5, &[1.0, 2.0, 6.0, 4.0, 4.0, 4.0]);
+        // Distances of -3, -1.5 and 4.5 from the others' mean; a spread of sqrt(14 / 3).
+        let spread = (14.0f32 / 3.0).sqrt();
+        let expected = [-3.0 / spread, -1.5 / spread, 4.5 / spread, 0.0, 0.0, 0.0];
+        close(&rule.advantages(&[rewards], false, 3).unwrap(), &expected);
+        let rule = AdvantageRule { baseline: Baseline::None, ..rule };
+        let rewards = term(2.0, &[1.0, 3.0]);
+        close(&rule.advantages(&[rewards], false, 2).unwrap(), &[1.0, 3.0]);
         // Equal samples that are worse than the greedy caption can't say what would be better.
         let rule = AdvantageRule { baseline: Baseline::Greedy, divide_by_spread: true };
         let rewards = term(1.0, &[1.0, 0.5, 0.5]);
         close(&rule.advantages(&[rewards], true, 2).unwrap(), &[0.0, 0.0]);
+    }
+
+    #[test]
+    fn equal_samples_teach_nothing_whatever_their_reward() {
+        for baseline in [Baseline::Mean, Baseline::LeaveOneOut] {
+            for (samples, reward) in (2..12).flat_map(|k| (1..200).map(move |i| (k, i))) {
+                let reward = 0.1 * reward as f32;
+                let terms =
+                    |normalize| [TermScores { normalize, ..term(1.7, &vec![reward; 2 * samples]) }];
+                for (normalize, divide_by_spread) in [(true, false), (false, true), (true, true)] {
+                    let rule = AdvantageRule { baseline, divide_by_spread };
+                    let found = rule.advantages(&terms(normalize), false, samples).unwrap();
+                    assert_eq!(found, vec![0.0; 2 * samples], "{samples} of {reward}");
+                }
+            }
+        }
     }
 }

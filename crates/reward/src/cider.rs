@@ -177,6 +177,29 @@ mod tests {
     }
 
     #[test]
+    fn ends_count_as_in_pycocoevalcap() {
+        let path = std::env::var("CARGO_MANIFEST_DIR").unwrap() + "/../../fixtures/cider.json";
+        let data: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        fn of<T: serde::de::DeserializeOwned>(value: &serde_json::Value) -> T {
+            serde_json::from_value(value.clone()).unwrap()
+        }
+        let (texts, ended): (Vec<String>, Vec<bool>) =
+            (of(&data["candidates"]), of(&data["ended"]));
+        let table: Vec<Vec<String>> = of(&data["table"]);
+        let references: Vec<Vec<String>> = of(&data["references"]);
+        let table = CiderTable::build(&table, "abc".into()).unwrap();
+        let mut reward = CiderReward::with_table(&table, "abc", &references).unwrap();
+        let candidates: Vec<Candidate> = (texts.iter().zip(ended).enumerate())
+            .map(|(image, (text, ended))| Candidate { image, text, ended })
+            .collect();
+        let expected: Vec<f32> = of(&data["ended_per_image"]);
+        for (found, expected) in reward.score(&candidates).unwrap().iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-5, "{found} is not {expected}");
+        }
+    }
+
+    #[test]
     fn an_unknown_image_is_named() {
         let mut reward = CiderReward::new(&[vec!["a dog"], vec!["a cat"]]).unwrap();
         let error = reward.score(&[Candidate::new(2, "a dog")]).unwrap_err().to_string();

@@ -61,7 +61,14 @@ impl ClipScore {
     /// Embeddings of the candidates' captions.
     fn texts(&self, candidates: &[Candidate]) -> Result<Vec<Vec<f32>>, RewardError> {
         let texts: Vec<&str> = candidates.iter().map(|c| c.text).collect();
-        self.encoder.embeddings(&self.config.prompt, &texts)
+        let texts = self.encoder.embeddings(&self.config.prompt, &texts)?;
+        match (texts.first().map(Vec::len), self.images.first().map(Vec::len)) {
+            (Some(text), Some(image)) if text != image => Err(RewardError::Shape(format!(
+                "captions are embedded in {text} numbers and pictures in {image}: use pictures \
+                 that the same CLIP has embedded"
+            ))),
+            _ => Ok(texts),
+        }
     }
 
     /// Scores from embeddings that are there already.
@@ -280,6 +287,15 @@ mod tests {
         let mut score = ClipScore::new(no_prompt(1.0), pipeline, normalize(image));
         let scores = score.score(&[Candidate::new(0, "a ring")]).unwrap();
         assert!((scores[0] - 1.0).abs() < 1e-5, "{scores:?}");
+    }
+
+    #[test]
+    fn pictures_of_another_clip_are_refused() {
+        let device = Device::flex();
+        let images = Tensor::ones([1, 3], &device);
+        let mut score = ClipScore::new(no_prompt(1.0), pipeline(&device), images);
+        let error = score.score(&[Candidate::new(0, "a ring")]).unwrap_err().to_string();
+        assert!(error.contains("pictures in 3"), "{error}");
     }
 
     /// Cosines of some texts to each other, for expectations.

@@ -18,6 +18,7 @@ mod grammar;
 mod mle;
 mod neighbours;
 mod phase;
+mod policy;
 mod prefetch;
 mod progress;
 mod rewards;

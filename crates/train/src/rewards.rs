@@ -12,6 +12,7 @@ use crate::TrainError;
 use crate::config::{RewardSettings, TermSettings, Tower};
 use crate::data::{Dataset, Split};
 use crate::features::FeatureStore;
+use crate::fingerprint::image_tower_fingerprint;
 
 /// The frozen models and tables that rewards are computed with.
 #[derive(Clone, Copy)]
@@ -33,7 +34,7 @@ impl<'a> RewardModels<'a> {
     /// The weighted sum that the settings ask for, over all images of the data set.
     ///
     /// # Errors
-    /// A grammar term without a grammar model, a CIDEr table of another vocabulary, an image
+    /// A grammar term without a grammar model or with that of another CLIP, a CIDEr table of another vocabulary, an image
     /// without references where a term needs them.
     pub(crate) fn build(
         &self,
@@ -54,7 +55,17 @@ impl<'a> RewardModels<'a> {
             }
         };
         let encoder = match (&grammar, settings.tower) {
-            (Some((_, encoder)), Tower::Grammar) => encoder.clone(),
+            (Some((scorer, encoder)), Tower::Grammar) => {
+                let [own, seen] = [&scorer.pipeline, self.clip]
+                    .map(|pipeline| image_tower_fingerprint(&pipeline.model));
+                if own != seen {
+                    let problem = "is \"grammar\", but the grammar model was not tuned from the \
+                                   CLIP that the image features came from: tune one from it with \
+                                   `finecap train grammar`, or set the tower to \"clip\"";
+                    return Err(TrainError::setting("scst.reward.tower", problem));
+                }
+                encoder.clone()
+            }
             _ => TextEncoder::new(self.clip.clone(), device),
         };
         let all: Vec<usize> = (0..dataset.images.len()).collect();

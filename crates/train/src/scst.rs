@@ -4,23 +4,21 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
-use burn::tensor::activation::{log_softmax, softmax};
-use burn::tensor::{Device, Tensor, TensorData};
-use finecap_captioner::{
-    Caption, Captioner, CaptionerConfig, Decoding, Draws, Teacher, Vocab, token_log_probs,
-};
+use burn::tensor::{Device, Tensor};
+use finecap_captioner::{Caption, Captioner, CaptionerConfig, Decoding, Draws, Teacher, Vocab};
 use finecap_reward::{Candidate, Scores, split_greedy};
 
 use crate::TrainError;
 use crate::clip::names;
-use crate::config::{Config, Reduction};
+use crate::config::Config;
 use crate::data::{Dataset, Split, batch};
 use crate::eval::{greedy_captions, mean_score};
 use crate::features::FeatureStore;
 use crate::fingerprint::data_fingerprint;
 use crate::gradients::clip_global_norm;
-use crate::mle::{masked_mean, mean_length, validate, validation_cider, validation_images};
+use crate::mle::{mean_length, validate, validation_cider, validation_images};
 use crate::phase::{Numbers, Phase};
+use crate::policy::PolicyLoss;
 use crate::rewards::RewardModels;
 use crate::seeds::{Purpose, number};
 
@@ -49,14 +47,15 @@ pub fn train_scst(
         return Err(TrainError::setting("data", "has no training images"));
     }
     let autodiff = device.clone().autodiff();
+    let (start, vocab) = start;
+    // First, so that a reward that can't be had leaves no folder behind.
+    let mut reward = models.build(&settings.reward, dataset, features, &vocab, device)?;
     let mut phase =
         Phase::open(run, "scst", config, settings.steps, data_fingerprint(dataset), resume)?;
 
-    let (start, vocab) = start;
     let model = with_dropout(&start, settings.dropout, settings.dropout, &autodiff)?;
     let optimizer = AdamConfig::new().with_beta_2(0.98).with_epsilon(1e-9).init();
     let (mut model, mut optimizer) = phase.restore(model, optimizer)?;
-    let mut reward = models.build(&settings.reward, dataset, features, &vocab, device)?;
     let mut cider = validation_cider(dataset, config)?;
     let max_len = start.config().max_len;
     let decoding = Decoding {
@@ -97,31 +96,12 @@ pub fn train_scst(
         autodiff.seed(number(config.seed, step as u64, Purpose::Dropout));
         let memory = model.encode(features.grids(&chosen, &autodiff));
         let logits = model.logits(&memory, teacher.inputs.clone());
-        let words = match settings.entropy_bonus > 0.0 {
-            true => logits.clone(),
-            // Only logged: no graph is kept for it.
-            false => Tensor::from_inner(logits.clone().inner()),
-        };
-        let entropy = masked_mean(entropy(words), teacher.mask.clone());
-        let log_probs = token_log_probs(logits.clone(), teacher.targets.clone());
-        let n = advantages.len();
-        let weights = Tensor::from_data(TensorData::new(advantages.clone(), [n, 1]), &autodiff);
-        let mut loss = match settings.reduction {
-            Reduction::Token => -masked_mean(log_probs * weights, teacher.mask.clone()),
-            Reduction::Sequence => -(log_probs * weights * teacher.mask.clone()).sum() / n as f64,
-        };
-        if settings.entropy_bonus > 0.0 {
-            loss = loss - entropy.clone() * settings.entropy_bonus;
-        }
-        let mut kl = None;
-        if settings.kl_beta > 0.0 {
+        let reference = || {
             let memory = start.encode(features.grids(&chosen, device));
-            let reference = start.logits(&memory, teacher.inputs.clone().inner());
-            let divergence = divergence(logits, Tensor::from_inner(reference));
-            let divergence = masked_mean(divergence, teacher.mask.clone());
-            loss = loss + divergence.clone() * settings.kl_beta;
-            kl = Some(f64::from(divergence.into_scalar::<f32>()));
-        }
+            Tensor::from_inner(start.logits(&memory, teacher.inputs.clone().inner()))
+        };
+        let PolicyLoss { loss, entropy, kl } =
+            PolicyLoss::new(settings, logits, &teacher, &advantages, reference);
 
         let value = f64::from(loss.clone().into_scalar::<f32>());
         phase.check_finite(step, "loss", value, &names(dataset, &chosen))?;
@@ -132,7 +112,7 @@ pub fn train_scst(
         model = optimizer.step(lr, model, gradients);
 
         let mut numbers = reward_numbers(&scores, &advantages, decoding.greedy, settings.samples);
-        numbers.extend(kl.map(|kl| ("kl".into(), kl)));
+        numbers.extend(kl.map(|kl| ("kl".into(), kl.into_scalar::<f32>().into())));
         numbers.extend([
             ("loss".into(), value),
             ("entropy".into(), f64::from(entropy.into_scalar::<f32>())),
@@ -176,24 +156,6 @@ fn with_dropout(
         .map_err(|e| TrainError::setting("scst.start", format!("is not the captioner it was: {e}")))
 }
 
-/// Entropy of the next-word distribution, in nats.
-///
-/// # Shapes
-/// - logits: `[N, T, V]`; output: `[N, T]`
-fn entropy(logits: Tensor<3>) -> Tensor<2> {
-    let terms = softmax(logits.clone(), 2) * log_softmax(logits, 2);
-    -terms.sum_dim(2).squeeze_dim::<2>(2)
-}
-
-/// Kullback-Leibler divergence of the next-word distributions, `Σ p (ln p - ln q)`, in nats.
-///
-/// # Shapes
-/// - policy (`p`), reference (`q`): logits `[N, T, V]`; output: `[N, T]`
-fn divergence(policy: Tensor<3>, reference: Tensor<3>) -> Tensor<2> {
-    let ratio = log_softmax(policy.clone(), 2) - log_softmax(reference, 2);
-    (softmax(policy, 2) * ratio).sum_dim(2).squeeze_dim::<2>(2)
-}
-
 /// Mean and spread of the reward, of each of its terms, and of the advantage, over the samples.
 fn reward_numbers(scores: &Scores, advantages: &[f32], greedy: bool, samples: usize) -> Numbers {
     let sampled = split_greedy(&scores.total, greedy, samples).0;
@@ -219,23 +181,4 @@ fn mean_std(values: &[f32]) -> (f64, f64) {
     let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
     let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
     (mean, variance.sqrt())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entropy_and_divergence_are_those_of_the_textbook() {
-        let device = Device::flex();
-        // p = (3/4, 1/4), q = (1/2, 1/2).
-        let p = Tensor::<3>::from_data([[[3f32.ln(), 0.0]]], &device);
-        let q = Tensor::<3>::zeros([1, 1, 2], &device);
-        let value = |t: Tensor<2>| f64::from(t.into_scalar::<f32>());
-        let expected = -(0.75 * 0.75f64.ln() + 0.25 * 0.25f64.ln());
-        assert!((value(entropy(p.clone())) - expected).abs() < 1e-6);
-        let expected = 0.75 * 1.5f64.ln() + 0.25 * 0.5f64.ln();
-        assert!((value(divergence(p.clone(), q)) - expected).abs() < 1e-6);
-        assert!(value(divergence(p.clone(), p)).abs() < 1e-6);
-    }
 }

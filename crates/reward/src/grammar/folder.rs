@@ -11,6 +11,7 @@ use burn_store::{
 use finecap_clip::ClipPipeline;
 use serde::{Deserialize, Serialize};
 
+use super::reward::probabilities;
 use super::{GrammarHead, GrammarHeadConfig};
 use crate::{RewardError, TextEncoder};
 
@@ -124,7 +125,7 @@ impl GrammarScorer {
     /// Probability that each caption is a sentence, in order. Equal captions are scored once.
     ///
     /// # Errors
-    /// See [`ClipPipeline::text_states`].
+    /// Those of [`ClipPipeline::text_states`], and [`RewardError::NotFinite`].
     pub fn probabilities<S: AsRef<str> + Sync>(
         &self,
         captions: &[S],
@@ -132,6 +133,6 @@ impl GrammarScorer {
     ) -> Result<Vec<f32>, RewardError> {
         let states =
             TextEncoder::new(self.pipeline.clone(), device).states(&self.prompt, captions)?;
-        Ok(self.head.probability(states).into_data().iter::<f32>().collect())
+        probabilities(&self.head, states, captions)
     }
 }
