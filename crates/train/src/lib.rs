@@ -7,6 +7,7 @@
 
 mod checkpoint;
 mod clip;
+mod clip_scores;
 mod config;
 mod data;
 mod encode;
@@ -20,6 +21,7 @@ mod mle;
 mod neighbours;
 mod npy;
 mod phase;
+mod picture_folder;
 mod prefetch;
 mod progress;
 mod rewards;
@@ -32,6 +34,7 @@ mod threads;
 
 pub use checkpoint::{TrainState, write_file, write_folder, write_json};
 pub use clip::train_clip;
+pub use clip_scores::{CaptionedPicture, ClipScores, clip_scores};
 pub use config::{
     CaptionerSettings, CheckpointSettings, ClipSettings, ClipTexts, Config, DecayGroups, Export,
     GrammarOptimizer, GrammarSettings, MleSettings, Reduction, RewardSettings, ScstSettings,
@@ -47,6 +50,7 @@ pub use gradients::clip_global_norm;
 pub use grammar::train_grammar;
 pub use mle::{captioner_vocab, train_mle};
 pub use npy::{NpyReader, NpyWriter};
+pub use picture_folder::PictureFolder;
 pub use progress::Progress;
 pub use rewards::{RewardModels, cider_table};
 pub use scenes_scores::{SceneScores, evaluate_scenes};
