@@ -1,10 +1,10 @@
 //! Encoding pictures while the next ones are read.
 
+use std::borrow::Borrow;
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use finecap_clip::PreprocessConfig;
-use image::RgbImage;
+use finecap_clip::{Picture, PreprocessConfig};
 use rayon::prelude::*;
 
 use crate::TrainError;
@@ -26,7 +26,7 @@ pub fn each_batch<I, E>(
     mut each: impl FnMut(Range<usize>, Tensor<4>) -> Result<(), E>,
 ) -> Result<(), E>
 where
-    I: std::borrow::Borrow<RgbImage>,
+    I: Borrow<Picture>,
     E: From<TrainError>,
 {
     let Range { start, end } = range;
@@ -51,7 +51,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use image::Rgb;
+    use image::{Rgb, RgbImage};
 
     use super::*;
 
@@ -60,7 +60,7 @@ mod tests {
         let config = PreprocessConfig::openai(2);
         let load = |i: usize| match i {
             80 => Err(TrainError::setting("x", "is bad")),
-            i => Ok(RgbImage::from_pixel(3, 3, Rgb([i as u8, 0, 0]))),
+            i => Ok(Picture::from(RgbImage::from_pixel(3, 3, Rgb([i as u8, 0, 0])))),
         };
         let device = Device::flex();
         let mut seen = Vec::new();
