@@ -6,6 +6,7 @@ mod doctor;
 mod embed;
 mod eval;
 mod inspect;
+mod features;
 mod lines;
 mod pictures;
 mod prepare;
@@ -42,6 +43,9 @@ enum Command {
     Embed(embed::Embed),
     /// Print the token ids of captions.
     Tokenize(tokenize::Tokenize),
+    /// Compute image features once, or take those of another program.
+    #[command(subcommand)]
+    Features(features::Features),
     /// Count the n-grams of training references for a CIDEr-D reward, once for many runs.
     Prepare(prepare::Prepare),
     /// Rewrite released CLIP weights as a folder that every command reads.
@@ -68,6 +72,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Train(train) => train.run(&device()?),
         Command::Caption(caption) => caption.run(&device()?),
         Command::Embed(embed) => embed.run(&device()?),
+        Command::Features(features) => features.run(device),
         Command::Tokenize(tokenize) => tokenize.run(&device()?),
         Command::Prepare(prepare) => prepare.run(),
         Command::Convert(convert) => convert.run(&device()?),

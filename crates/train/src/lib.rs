@@ -44,7 +44,7 @@ pub use data::{Dataset, ImageRecord, ImageSource, Split, caption_words, epoch_or
 pub use encode::each_batch;
 pub use error::TrainError;
 pub use eval::{Captioned, Evaluation, EvaluationFile, Evaluator, ScoredCaption, greedy_captions};
-pub use features::FeatureStore;
+pub use features::{Extraction, FeatureStore, GridType};
 pub use fingerprint::weights_fingerprint;
 pub use gradients::clip_global_norm;
 pub use grammar::train_grammar;

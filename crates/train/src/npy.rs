@@ -119,8 +119,14 @@ impl<R: Read> NpyReader<R> {
     /// For a file that is cut short.
     pub fn read_rows(&mut self, count: usize) -> Result<Vec<f32>, TrainError> {
         let rows = count.min(self.rows() - self.rows_read);
-        let mut bytes = vec![0; rows * self.row_len() * self.kind.bytes()];
-        self.source.read_exact(&mut bytes).map_err(TrainError::io("read", &self.path))?;
+        let wanted = (rows * self.row_len() * self.kind.bytes()) as u64;
+        // Grows with what is there, whatever the header promises.
+        let mut bytes = Vec::new();
+        let read = (&mut self.source).take(wanted).read_to_end(&mut bytes);
+        read.map_err(TrainError::io("read", &self.path))?;
+        if bytes.len() as u64 != wanted {
+            return Err(TrainError::file(&self.path, "is cut short: make it again"));
+        }
         self.rows_read += rows;
         Ok(match self.kind {
             Kind::F16 => {
