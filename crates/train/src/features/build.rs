@@ -95,7 +95,7 @@ fn positions(vision: &VisionConfig, size: u32) -> Result<usize, TrainError> {
     let problem = match vision {
         VisionConfig::ResNet(_) => {
             let side = size as usize / STRIDE;
-            if size as usize % STRIDE == 0 && side > 0 && size <= PreprocessConfig::MAX_SIZE {
+            if size as usize == side * STRIDE && side > 0 && size <= PreprocessConfig::MAX_SIZE {
                 return Ok(side * side);
             }
             let most = PreprocessConfig::MAX_SIZE;
