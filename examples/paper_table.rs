@@ -219,7 +219,7 @@ fn run_seed(
         .with_context(|| format!("cannot create {}", pictures.display()))?;
     for &image in &test {
         let path = pictures.join(&dataset.images[image].name);
-        dataset.images[image].source.load()?.save(&path)?;
+        dataset.images[image].source.load()?.as_ref().clone().into_rgb().save(&path)?;
     }
 
     let mut rows = vec![judged(0, "MLE", &run.join("mle"), &mle)?];

@@ -8,7 +8,7 @@ use finecap::captioner::{
     Captioner, CaptionerConfig, Decoding, Draws, Norm, Teacher, Vocab, token_log_probs,
 };
 use finecap::clip::{
-    ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig, VisionConfig, VitConfig,
+    ClipConfig, ClipPipeline, ClipTokenizer, Picture, PreprocessConfig, VisionConfig, VitConfig,
 };
 use finecap::device::{Backend, DeviceChoice};
 use finecap::reward::{Baseline, Candidate, ClipScore, ClipScoreConfig, Reward};
@@ -114,8 +114,10 @@ fn work(dir: &std::path::Path, device: &Device) -> Outcome {
     let autodiff = device.clone().autodiff();
     let (captioner, vocab) = Captioner::load(&dir.join("captioner"), &autodiff).unwrap();
 
-    let images: Vec<RgbImage> = (0..2u8)
-        .map(|i| RgbImage::from_fn(20, 16, |x, y| Rgb([x as u8 * 12, y as u8 * 15, i * 200])))
+    let images: Vec<Picture> = (0..2u8)
+        .map(|i| {
+            RgbImage::from_fn(20, 16, |x, y| Rgb([x as u8 * 12, y as u8 * 15, i * 200])).into()
+        })
         .collect();
     let features = pipeline.embed_images(&images, device).unwrap();
     let texts = pipeline.embed_texts(&["a red star", "a blue ring above a star"], device).unwrap();

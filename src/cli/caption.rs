@@ -8,6 +8,8 @@ use clap::Args;
 use finecap::captioner::{Captioner, Decoding, Draws};
 use finecap::clip::{ClipPipeline, load_image};
 
+use super::pictures::pictures;
+
 /// Pictures described together.
 const BATCH: usize = 32;
 
@@ -104,28 +106,4 @@ fn clip_dir(phase: &Path) -> Result<PathBuf> {
             phase.display()
         ),
     }
-}
-
-/// Files as given, folders replaced by the picture files in them, in order of their names.
-fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut pictures = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            let mut inside: Vec<PathBuf> = std::fs::read_dir(path)?
-                .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-                .filter(|path| {
-                    let extension = path.extension().map(|e| e.to_ascii_lowercase());
-                    extension.is_some_and(|e| e == "png" || e == "jpg" || e == "jpeg")
-                })
-                .collect();
-            inside.sort();
-            if inside.is_empty() {
-                bail!("there are no PNG or JPEG files in {}", path.display());
-            }
-            pictures.extend(inside);
-        } else {
-            pictures.push(path.clone());
-        }
-    }
-    Ok(pictures)
 }

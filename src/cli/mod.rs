@@ -3,12 +3,17 @@
 mod caption;
 mod convert;
 mod doctor;
+mod embed;
 mod eval;
+mod features;
 mod inspect;
+mod lines;
+mod pictures;
 mod prepare;
 mod report;
 mod scenes;
 mod score;
+mod tokenize;
 mod train;
 
 use anyhow::Result;
@@ -33,6 +38,14 @@ enum Command {
     Train(train::Train),
     /// Describe pictures with a trained captioner.
     Caption(caption::Caption),
+    /// Embed captions or pictures with a CLIP model.
+    #[command(subcommand)]
+    Embed(embed::Embed),
+    /// Print the token ids of captions.
+    Tokenize(tokenize::Tokenize),
+    /// Compute image features once, or take those of another program.
+    #[command(subcommand)]
+    Features(features::Features),
     /// Count the n-grams of training references for a CIDEr-D reward, once for many runs.
     Prepare(prepare::Prepare),
     /// Rewrite released CLIP weights as a folder that every command reads.
@@ -58,6 +71,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Train(train) => train.run(&device()?),
         Command::Caption(caption) => caption.run(&device()?),
+        Command::Embed(embed) => embed.run(&device()?),
+        Command::Features(features) => features.run(device),
+        Command::Tokenize(tokenize) => tokenize.run(&device()?),
         Command::Prepare(prepare) => prepare.run(),
         Command::Convert(convert) => convert.run(&device()?),
         Command::Inspect(inspect) => inspect.run(),

@@ -6,45 +6,151 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use clap::Args;
-use finecap::reward::GrammarScorer;
-use finecap::train::{caption_words, write_json};
-use serde_json::{Map, Value};
+use finecap::captions::References;
+use finecap::clip::ClipPipeline;
+use finecap::reward::{ClipScoreConfig, GrammarScorer};
+use finecap::train::{
+    CaptionedPicture, PictureFolder, Progress, caption_words, clip_scores, write_json,
+};
+use serde_json::{Map, Value, json};
+
+/// Captions that the grammar head reads together.
+const CHUNK: usize = 1024;
 
 #[derive(Args)]
 pub struct Score {
-    /// Give every caption the probability that it is a sentence, by the grammar model of this
-    /// run; no picture is needed.
-    #[arg(long, value_name = "RUN")]
-    grammar: PathBuf,
     /// Captions: JSON of {"key": "caption"} or {"key": ["caption", ...]}.
     #[arg(long, value_name = "JSON")]
     candidates: PathBuf,
+    /// Folder with the pictures, for CLIPScore: each key is a file name, with or without its
+    /// ending.
+    #[arg(long, value_name = "DIR", requires = "clip", required_unless_present = "grammar")]
+    images: Option<PathBuf>,
+    /// References of the same pictures, for RefCLIPScore, as {"key": ["reference", ...]} or in any
+    /// format that `finecap eval captions` reads.
+    #[arg(long, value_name = "JSON", requires = "images")]
+    references: Option<PathBuf>,
+    /// CLIP model.
+    #[arg(long, value_name = "DIR", requires = "images")]
+    clip: Option<PathBuf>,
+    /// Put before every caption, with a space between.
+    #[arg(long, default_value_t = ClipScoreConfig::default().prompt, requires = "images")]
+    prompt: String,
+    /// Factor on the cosine of picture and caption.
+    #[arg(long, default_value_t = ClipScoreConfig::default().weight, requires = "images")]
+    weight: f32,
+    /// Give every caption the probability that it is a sentence, by the grammar model of this
+    /// run; no picture is needed.
+    #[arg(long, value_name = "RUN")]
+    grammar: Option<PathBuf>,
     /// File for the scores, under the same keys.
     #[arg(long, value_name = "JSON")]
     output: PathBuf,
 }
 
+/// A name of scores, and one score for each caption in order.
+type Column = (&'static str, Vec<f32>);
+
 impl Score {
     pub fn run(self, device: &Device) -> Result<()> {
         let candidates = read(&self.candidates)?;
-        let model = model_dir(&self.grammar)?;
-        let scorer = GrammarScorer::load(&model, device)?;
-        let texts: Vec<&str> = candidates.values().flat_map(captions).collect();
-        let mut scores = probabilities(&scorer, &texts, device)?.into_iter();
-        let scored: Map<String, Value> = candidates
-            .iter()
-            .map(|(key, value)| {
-                let scores: Vec<f32> = scores.by_ref().take(captions(value).count()).collect();
-                let value = match (value, scores.as_slice()) {
-                    (Value::String(_), [score]) => Value::from(*score),
-                    _ => Value::from(scores),
-                };
-                (key.clone(), value)
-            })
-            .collect();
-        write_json(&self.output, &scored)?;
-        eprintln!("{} captions scored -> {}", texts.len(), self.output.display());
+        let mut columns: Vec<Column> = Vec::new();
+        if let (Some(images), Some(clip)) = (&self.images, &self.clip) {
+            let pictures = self.pictures(images, &candidates)?;
+            let pipeline = ClipPipeline::load(clip, device)?;
+            columns.extend(self.clip_columns(&pictures, &pipeline, device)?);
+        }
+        if let Some(grammar) = &self.grammar {
+            let scorer = GrammarScorer::load(&model_dir(grammar)?, device)?;
+            let texts: Vec<&str> = candidates.values().flat_map(captions).collect();
+            let mut scores = Vec::with_capacity(texts.len());
+            for chunk in texts.chunks(CHUNK) {
+                scores.extend(probabilities(&scorer, chunk, device)?);
+            }
+            columns.push(("grammar", scores));
+        }
+        write_json(&self.output, &self.scored(&candidates, &columns))?;
+        for (name, scores) in &columns {
+            let sum: f64 = scores.iter().map(|&score| f64::from(score)).sum();
+            println!("{name}: {:.4}", sum / scores.len() as f64);
+        }
+        let captions = columns.first().map_or(0, |(_, scores)| scores.len());
+        eprintln!("{captions} captions scored -> {}", self.output.display());
         Ok(())
+    }
+
+    /// The pictures with their captions and references, in the order of the candidates.
+    fn pictures(
+        &self,
+        images: &Path,
+        candidates: &Map<String, Value>,
+    ) -> Result<Vec<CaptionedPicture>> {
+        let folder = PictureFolder::read(images)?;
+        let references = match &self.references {
+            Some(path) => Some((References::read(path, None)?, path.display())),
+            None => None,
+        };
+        let mut pictures = Vec::with_capacity(candidates.len());
+        for (key, value) in candidates {
+            let references = match &references {
+                Some((references, file)) => {
+                    let place = references.find(key).with_context(|| {
+                        format!(
+                            "{file}: has no references for `{key}`, or several images of that name"
+                        )
+                    })?;
+                    references.captions(place).to_vec()
+                }
+                None => Vec::new(),
+            };
+            let captions = captions(value).map(str::to_string).collect();
+            let path = folder.find(key)?;
+            pictures.push(CaptionedPicture { path, captions, references });
+        }
+        Ok(pictures)
+    }
+
+    fn clip_columns(
+        &self,
+        pictures: &[CaptionedPicture],
+        pipeline: &ClipPipeline,
+        device: &Device,
+    ) -> Result<Vec<Column>> {
+        let config = ClipScoreConfig { prompt: self.prompt.clone(), weight: self.weight };
+        let (mut clip_s, mut ref_clip_s) = (Vec::new(), Vec::new());
+        let mut progress = Progress::new("pictures", 0, pictures.len());
+        clip_scores(pictures, pipeline, &config, device, |scores| -> Result<()> {
+            clip_s.extend(scores.clip_s);
+            ref_clip_s.extend(scores.ref_clip_s);
+            progress.set(scores.pictures.end, String::new);
+            Ok(())
+        })?;
+        progress.finish("");
+        let mut columns = vec![("CLIPScore", clip_s)];
+        if self.references.is_some() {
+            columns.push(("RefCLIPScore", ref_clip_s));
+        }
+        Ok(columns)
+    }
+
+    /// The scores of each key: by name with pictures, the bare probability without; a list where
+    /// the captions are one.
+    fn scored(&self, candidates: &Map<String, Value>, columns: &[Column]) -> Map<String, Value> {
+        let mut first = 0;
+        let entry = |(key, value): (&String, &Value)| {
+            let own = first..first + captions(value).count();
+            first = own.end;
+            let of = |scores: &[f32]| match value {
+                Value::String(_) => json!(scores[own.start]),
+                _ => json!(scores[own.clone()]),
+            };
+            let scores = match columns {
+                [("grammar", scores)] => of(scores),
+                columns => columns.iter().map(|(name, s)| (name.to_string(), of(s))).collect(),
+            };
+            (key.clone(), scores)
+        };
+        candidates.iter().map(entry).collect()
     }
 }
 
@@ -72,7 +178,7 @@ fn read(path: &Path) -> Result<Map<String, Value>> {
             bail!("{}: `{key}` must be a caption or a list of captions", path.display());
         }
     }
-    if found.is_empty() {
+    if found.values().flat_map(captions).next().is_none() {
         bail!("{}: holds no captions", path.display());
     }
     Ok(found)

@@ -64,7 +64,7 @@ pub(super) fn gallery<'a>(runs: &[&'a Run], limit: usize) -> Result<Vec<Card<'a>
 
 /// A picture as text that a page can hold: PNG where small, JPEG where it was scaled down.
 fn data_url(run: &Run, name: &str) -> Result<String> {
-    let image = load_image(&run.picture(name))?;
+    let image = load_image(&run.picture(name))?.into_rgb();
     let large = image.width().max(image.height()) > SIDE;
     let (format, kind) = match large {
         true => (ImageFormat::Jpeg, "jpeg"),

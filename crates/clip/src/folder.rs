@@ -6,12 +6,12 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
-use image::RgbImage;
 use serde_json::{Value, json};
 
 use crate::model::normalize;
 use crate::{
-    Clip, ClipConfig, ClipError, ClipTokenizer, ClipWeights, ImageFeatures, PreprocessConfig,
+    Clip, ClipConfig, ClipError, ClipTokenizer, ClipWeights, ImageFeatures, Picture,
+    PreprocessConfig,
 };
 
 /// Captions encoded together; rows are sorted by length first, so little padding is computed.
@@ -132,7 +132,7 @@ impl ClipPipeline {
     ///
     /// # Errors
     /// [`ClipError::Image`] for a picture without pixels.
-    pub fn embed_images<I: Borrow<RgbImage> + Sync>(
+    pub fn embed_images<I: Borrow<Picture>>(
         &self,
         images: &[I],
         device: &Device,

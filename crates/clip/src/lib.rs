@@ -20,7 +20,7 @@ pub use error::ClipError;
 pub use folder::{ClipPipeline, prompted};
 pub use loss::{MAX_LOGIT_SCALE, contrastive_loss};
 pub use model::{Clip, ImageFeatures, normalize};
-pub use preprocess::{Fit, PreprocessConfig, decode_image, load_image};
+pub use preprocess::{Fit, Picture, PreprocessConfig, decode_image, load_image};
 pub use text::TextTower;
 pub use tokenizer::ClipTokenizer;
 pub use transformer::Transformer;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use finecap_clip::{ClipError, Fit, PreprocessConfig, decode_image, load_image};
+use finecap_clip::{ClipError, Fit, Picture, PreprocessConfig, decode_image, load_image};
 use image::{ImageFormat, Rgb, RgbImage};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -13,43 +13,82 @@ fn folder() -> PathBuf {
     Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../../fixtures/preprocess")
 }
 
-fn load(name: &str) -> RgbImage {
+fn load(name: &str) -> Picture {
     load_image(&folder().join(name)).unwrap()
 }
 
-/// The fixtures made from a picture: file, picture, "crop" or "squash", size.
-fn fixtures() -> Vec<(String, String, String, u32)> {
+/// A file that the reference made from a picture.
+struct Fixture {
+    file: String,
+    /// The picture.
+    of: String,
+    /// "crop", "squash", or nothing where it is as large as the picture.
+    kind: String,
+    size: u32,
+}
+
+fn fixtures() -> Vec<Fixture> {
     let names = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
-    let mut fixtures: Vec<_> = names
+    let mut fixtures: Vec<Fixture> = names
         .filter_map(|file| {
             let file = file.into_string().unwrap();
-            let (name, rest) = file.strip_suffix(".png")?.split_once('.')?;
+            let stem = file.strip_suffix(".png")?;
+            if stem.ends_with(".jpg") {
+                let (of, kind) = (stem.to_string(), String::new());
+                return Some(Fixture { file, of, kind, size: 0 });
+            }
+            let (of, rest) = stem.rsplit_once('.')?;
             let (kind, size) = rest.split_once('-')?;
-            let (name, kind, size) = (format!("{name}.png"), kind.to_string(), size.parse().ok()?);
-            Some((file, name, kind, size))
+            let of = if of.ends_with(".jpg") { of.to_string() } else { format!("{of}.png") };
+            let (kind, size) = (kind.to_string(), size.parse().unwrap());
+            Some(Fixture { file, of, kind, size })
         })
         .collect();
-    fixtures.sort();
+    fixtures.sort_by(|a, b| a.file.cmp(&b.file));
     fixtures
+}
+
+/// Largest and mean difference to the reference.
+fn difference(fixture: &Fixture) -> (u8, f64) {
+    let picture = load(&fixture.of);
+    let resized = |fit| {
+        let config = PreprocessConfig { fit, ..PreprocessConfig::openai(fixture.size) };
+        config.resize(&picture).unwrap()
+    };
+    let got = match fixture.kind.as_str() {
+        "" => picture.clone().into_rgb(),
+        "crop" => resized(Fit::CentreCrop),
+        "squash" => resized(Fit::Squash),
+        other => panic!("unknown fixture {other}"),
+    };
+    let expected = load(&fixture.file).into_rgb();
+    assert_eq!(got.dimensions(), expected.dimensions(), "{}", fixture.file);
+    let pairs = got.as_raw().iter().zip(expected.as_raw());
+    let differences = pairs.map(|(a, b)| a.abs_diff(*b));
+    let sum: f64 = differences.clone().map(f64::from).sum();
+    (differences.max().unwrap(), sum / got.len() as f64)
 }
 
 #[test]
 fn every_pixel_is_pillows() {
     let fixtures = fixtures();
-    assert!(fixtures.len() >= 25, "{} fixtures", fixtures.len());
-    for (file, name, kind, size) in fixtures {
-        let fit = match kind.as_str() {
-            "crop" => Fit::CentreCrop,
-            "squash" => Fit::Squash,
-            other => panic!("unknown fixture {other}"),
+    assert!(fixtures.len() >= 80, "{} fixtures", fixtures.len());
+    let mut wrong = Vec::new();
+    for fixture in fixtures {
+        let (largest, mean) = difference(&fixture);
+        let found = format!("{}: largest {largest}, mean {mean:.3}", fixture.file);
+        // Inks of different resolutions have a decoder of their own.
+        let bound = if fixture.of == "inks-420.jpg" {
+            println!("{found}");
+            (2, 0.1)
+        } else {
+            (0, 0.0)
         };
-        let config = PreprocessConfig { fit, ..PreprocessConfig::openai(size) };
-        let (got, expected) = (config.resize(&load(&name)).unwrap(), load(&file));
-        assert_eq!(got.dimensions(), expected.dimensions(), "{file}");
-        let pairs = got.as_raw().iter().zip(expected.as_raw());
-        let worst = pairs.map(|(a, b)| a.abs_diff(*b)).max();
-        assert_eq!(worst, Some(0), "{file}");
+        if largest > bound.0 || mean > bound.1 {
+            wrong.push(found);
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
@@ -73,19 +112,6 @@ fn pictures_stack_into_one_tensor() {
     let values = batch.into_data().try_to_vec::<f32>().unwrap();
     let each: Vec<f32> = pictures.iter().flat_map(|p| config.pixels(p).unwrap()).collect();
     assert_eq!(values, each);
-}
-
-#[test]
-fn jpegs_are_nearly_pillows() {
-    for name in ["baseline.jpg", "progressive.jpg"] {
-        let (got, expected) = (load(name), load(&format!("{name}.png")));
-        assert_eq!(got.dimensions(), expected.dimensions());
-        let differences = got.as_raw().iter().zip(expected.as_raw()).map(|(a, b)| a.abs_diff(*b));
-        let mean = differences.clone().map(f64::from).sum::<f64>() / got.len() as f64;
-        // The decoders differ in rounding, and in how they enlarge halved colour planes.
-        println!("{name}: largest {:?}, mean {mean:.3}", differences.max());
-        assert!(mean < 1.0, "{name}: {mean}");
-    }
 }
 
 /// The error of a file with these bytes, which must name the file.
@@ -152,7 +178,7 @@ fn content_decides_not_the_name() {
 
 #[test]
 fn a_file_cut_anywhere_is_an_error_or_the_whole_picture() {
-    for name in ["palette.png", "rgba.png", "baseline.jpg", "progressive.jpg"] {
+    for name in ["palette.png", "rgba.png", "baseline.jpg", "progressive.jpg", "inks.jpg"] {
         let bytes = fs::read(folder().join(name)).unwrap();
         let whole = decode_image(&bytes, name).unwrap();
         for length in 0..bytes.len() {
@@ -170,7 +196,7 @@ proptest! {
         size in 1u32..40,
         fit in prop::sample::select(vec![Fit::CentreCrop, Fit::Squash]),
     ) {
-        let picture = RgbImage::from_pixel(width, height, Rgb([9, 120, 250]));
+        let picture = RgbImage::from_pixel(width, height, Rgb([9, 120, 250])).into();
         let config = PreprocessConfig { fit, ..PreprocessConfig::openai(size) };
         let square = config.resize(&picture).unwrap();
         prop_assert_eq!(square.dimensions(), (size, size));
@@ -184,7 +210,9 @@ proptest! {
     #[test]
     fn damaged_files_never_panic(
         name in prop::sample::select(vec![
-            "palette.png", "grey-alpha.png", "bits.png", "baseline.jpg", "progressive.jpg",
+            "palette.png", "grey-alpha.png", "bits.png", "deep-grey.png", "palette-4-alpha.png",
+            "interlaced.png", "baseline.jpg", "progressive.jpg", "odd-420.jpg", "grey.jpg",
+            "inks.jpg", "inks-420.jpg", "ycck.jpg",
         ]),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {

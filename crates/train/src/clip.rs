@@ -7,10 +7,9 @@ use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use finecap_clip::{
-    Clip, ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig, TextConfig, VisionConfig,
-    VitConfig, contrastive_loss, prompted,
+    Clip, ClipConfig, ClipPipeline, ClipTokenizer, Picture, PreprocessConfig, TextConfig,
+    VisionConfig, VitConfig, contrastive_loss, prompted,
 };
-use image::RgbImage;
 use rand::seq::IndexedRandom;
 
 use crate::TrainError;
@@ -122,7 +121,7 @@ pub fn train_clip(
 
 struct Batch {
     chosen: Vec<usize>,
-    pictures: Vec<Arc<RgbImage>>,
+    pictures: Vec<Arc<Picture>>,
     texts: Vec<String>,
 }
 

@@ -7,8 +7,10 @@
 
 mod checkpoint;
 mod clip;
+mod clip_scores;
 mod config;
 mod data;
+mod encode;
 mod error;
 mod eval;
 mod features;
@@ -17,7 +19,9 @@ mod gradients;
 mod grammar;
 mod mle;
 mod neighbours;
+mod npy;
 mod phase;
+mod picture_folder;
 mod policy;
 mod prefetch;
 mod progress;
@@ -31,19 +35,23 @@ mod threads;
 
 pub use checkpoint::{TrainState, write_file, write_folder, write_json};
 pub use clip::train_clip;
+pub use clip_scores::{CaptionedPicture, ClipScores, clip_scores};
 pub use config::{
     CaptionerSettings, CheckpointSettings, ClipSettings, ClipTexts, Config, DecayGroups, Export,
     GrammarOptimizer, GrammarSettings, MleSettings, Reduction, RewardSettings, ScstSettings,
     TermSettings, TokenEmbeddings, TokenizerKind, Tower,
 };
 pub use data::{Dataset, ImageRecord, ImageSource, Split, caption_words, epoch_order};
+pub use encode::each_batch;
 pub use error::TrainError;
 pub use eval::{Captioned, Evaluation, EvaluationFile, Evaluator, ScoredCaption, greedy_captions};
-pub use features::FeatureStore;
+pub use features::{Extraction, FeatureStore, GridType};
 pub use fingerprint::weights_fingerprint;
 pub use gradients::clip_global_norm;
 pub use grammar::train_grammar;
 pub use mle::{captioner_vocab, train_mle};
+pub use npy::{NpyReader, NpyWriter};
+pub use picture_folder::PictureFolder;
 pub use progress::Progress;
 pub use rewards::{RewardModels, cider_table};
 pub use scenes_scores::{SceneScores, evaluate_scenes};

@@ -1,29 +1,28 @@
 //! Decoding image files from anywhere, with limits.
 
+use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::Path;
 
-use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbImage};
-
+use super::picture::Picture;
+use super::{jpeg, png};
 use crate::ClipError;
 
 /// The longest side that is decoded, in pixels.
-const MAX_SIDE: u32 = 16_384;
+pub(super) const MAX_SIDE: u32 = 16_384;
 /// The largest file that is read and the most memory that a decoder may ask for, in bytes.
-const MAX_BYTES: u64 = 512 << 20;
+pub(super) const MAX_BYTES: u64 = 512 << 20;
 
-/// Reads a PNG or JPEG file, told apart by content and not by name, as RGB.
+/// Reads a PNG or JPEG file, told apart by content and not by name.
 ///
-/// Sides up to 16,384 pixels and 512 MiB decoded are accepted. Like Pillow's `convert("RGB")`:
-/// grey is repeated, palettes are looked up, an alpha channel is dropped, 16-bit channels keep
-/// their high byte (of 16-bit grey Pillow instead clips what is above 255), and a rotation noted
-/// in EXIF is not applied.
+/// Sides up to 16,384 pixels and 512 MiB decoded are accepted. A rotation noted in EXIF is not
+/// applied, as Pillow's `Image.open` does not either.
 ///
 /// # Errors
 /// [`ClipError::Image`] with the path, for a file that is missing, not an image, damaged, cut
 /// short, empty or too large.
-pub fn load_image(path: &Path) -> Result<RgbImage, ClipError> {
+pub fn load_image(path: &Path) -> Result<Picture, ClipError> {
     let read = || {
         let metadata = fs::metadata(path).map_err(|error| format!("it cannot be read: {error}"))?;
         if !metadata.is_file() {
@@ -42,85 +41,38 @@ pub fn load_image(path: &Path) -> Result<RgbImage, ClipError> {
 ///
 /// # Errors
 /// [`ClipError::Image`], with `what` to name the picture.
-pub fn decode_image(bytes: &[u8], what: &str) -> Result<RgbImage, ClipError> {
+pub fn decode_image(bytes: &[u8], what: &str) -> Result<Picture, ClipError> {
     decode(bytes).map_err(|reason| ClipError::Image { what: what.to_string(), reason })
 }
 
-fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
+fn decode(bytes: &[u8]) -> Result<Picture, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("the file is larger than {} MiB", MAX_BYTES >> 20));
     }
-    if bytes.is_empty() {
-        return Err("the file is empty".to_string());
+    match bytes {
+        [] => Err("the file is empty".to_string()),
+        [0x89, b'P', b'N', b'G', ..] => png::decode(bytes),
+        [0xff, 0xd8, 0xff, ..] => jpeg::decode(bytes),
+        _ => Err("this is neither a PNG nor a JPEG file".to_string()),
     }
-    let damaged = |error| format!("it is damaged or cut short: {error}");
-    let mut reader = (ImageReader::new(Cursor::new(bytes)).with_guessed_format())
-        .map_err(|error| format!("it cannot be read: {error}"))?;
-    match reader.format() {
-        Some(ImageFormat::Png) => {}
-        // The decoder fills what is missing with grey, so the end must be looked for.
-        Some(ImageFormat::Jpeg) if !jpeg_ends(bytes) => {
-            return Err("it is cut short: the JPEG has no end".to_string());
-        }
-        Some(ImageFormat::Jpeg) => {}
-        _ => return Err("this is neither a PNG nor a JPEG file".to_string()),
-    }
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_BYTES);
-    reader.limits(limits);
-    let picture = reader.decode().map_err(|error| match error {
-        image::ImageError::Limits(_) => {
-            let mebibytes = MAX_BYTES >> 20;
-            format!("it is larger than {MAX_SIDE} pixels a side or {mebibytes} MiB decoded")
-        }
-        error => damaged(error),
-    })?;
-    let picture = rgb(picture);
-    if picture.is_empty() {
+}
+
+pub(super) fn damaged(error: impl Display) -> String {
+    format!("it is damaged or cut short: {error}")
+}
+
+pub(super) fn too_large() -> String {
+    let mebibytes = MAX_BYTES >> 20;
+    format!("it is larger than {MAX_SIDE} pixels a side or {mebibytes} MiB decoded")
+}
+
+/// Refuses a picture by its header, before memory is asked for.
+pub(super) fn check_size(width: u32, height: u32, bytes: usize) -> Result<(), String> {
+    if width == 0 || height == 0 {
         return Err("it has no pixels".to_string());
     }
-    Ok(picture)
-}
-
-/// Three bytes a pixel.
-fn rgb(picture: DynamicImage) -> RgbImage {
-    /// The high byte of each of `N` channels.
-    fn high<const N: usize>(pixels: &[u16], to_rgb: impl Fn([u8; N]) -> [u8; 3]) -> Vec<u8> {
-        let (pixels, _) = pixels.as_chunks::<N>();
-        pixels.iter().flat_map(|pixel| to_rgb(pixel.map(|value| (value >> 8) as u8))).collect()
+    match width > MAX_SIDE || height > MAX_SIDE || bytes as u64 > MAX_BYTES {
+        true => Err(too_large()),
+        false => Ok(()),
     }
-    let (width, height) = (picture.width(), picture.height());
-    let bytes = match &picture {
-        DynamicImage::ImageLuma16(pixels) => high(pixels, |[grey]| [grey; 3]),
-        DynamicImage::ImageLumaA16(pixels) => high(pixels, |[grey, _]| [grey; 3]),
-        DynamicImage::ImageRgb16(pixels) => high(pixels, |rgb| rgb),
-        DynamicImage::ImageRgba16(pixels) => high(pixels, |[r, g, b, _]| [r, g, b]),
-        _ => return picture.into_rgb8(),
-    };
-    RgbImage::from_raw(width, height, bytes).unwrap_or_default()
-}
-
-/// Whether a JPEG's picture data is closed by its end marker. Segments are stepped over, so that
-/// the end of a thumbnail inside one does not count.
-fn jpeg_ends(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    while let Some(&[mark, kind]) = bytes.get(at..at + 2).and_then(<[u8]>::first_chunk) {
-        match (mark, kind) {
-            (0xff, 0xd9) => return true,
-            // Fill bytes, and markers without content.
-            (0xff, 0xff) => at += 1,
-            (0xff, 0x01 | 0xd0..=0xd7) => at += 2,
-            // In picture data a 0xff is followed by a zero.
-            (0xff, 1..) => {
-                let Some(length) = bytes.get(at + 2..).and_then(<[u8]>::first_chunk) else {
-                    return false;
-                };
-                at += 2 + usize::from(u16::from_be_bytes(*length));
-            }
-            _ => at += 1,
-        }
-    }
-    false
 }

@@ -1,7 +1,10 @@
 //! From pictures to the numbers that the image tower reads.
 
 mod file;
+mod jpeg;
 mod load;
+mod picture;
+mod png;
 mod resize;
 
 use std::borrow::Borrow;
@@ -9,8 +12,10 @@ use std::borrow::Borrow;
 use burn::tensor::{Device, Tensor, TensorData};
 use image::RgbImage;
 
+use self::resize::Target;
 use crate::ClipError;
 pub use load::{decode_image, load_image};
+pub use picture::Picture;
 
 /// How a picture of any shape becomes a square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,24 +60,35 @@ impl PreprocessConfig {
     /// is cut down to a whole number, half a margin goes to the even number. (Hugging Face's own
     /// processor cuts margins down, which shifts some crops by a pixel.)
     ///
+    /// [`Fit::CentreCrop`] resizes and crops in the picture's own mode and converts to RGB last,
+    /// as OpenAI's and open_clip's transforms do; [`Fit::Squash`] converts first, as the script of
+    /// the captioner's features does. (Hugging Face's processor always converts first.) Pictures
+    /// in RGB or grey come out the same either way; those with alpha, palette, inks or 16-bit grey
+    /// do not.
+    ///
     /// # Errors
     /// [`ClipError::Image`] for a picture without pixels, [`ClipError::Config`] for an impossible
     /// size.
-    pub fn resize(&self, picture: &RgbImage) -> Result<RgbImage, ClipError> {
+    pub fn resize(&self, picture: &Picture) -> Result<RgbImage, ClipError> {
         self.check("preprocessing")?;
-        let (width, height) = picture.dimensions();
+        let (width, height) = (picture.width(), picture.height());
         if width == 0 || height == 0 {
             let reason = format!("it is {width} by {height} pixels, so there is nothing to see");
             return Err(ClipError::Image { what: "in memory".to_string(), reason });
         }
-        let size = self.size;
-        let to = match self.fit {
-            Fit::Squash => (size, size),
-            Fit::CentreCrop if width <= height => (size, long_side(size, height, width)?),
-            Fit::CentreCrop => (long_side(size, width, height)?, size),
+        let side = self.size;
+        let size = match self.fit {
+            Fit::Squash => (side, side),
+            Fit::CentreCrop if width <= height => (side, long_side(side, height, width)?),
+            Fit::CentreCrop => (long_side(side, width, height)?, side),
         };
-        let margins = (margin(to.0 - size), margin(to.1 - size));
-        Ok(resize::resize_crop(picture, to, margins, size))
+        let target = Target { size, margins: (margin(size.0 - side), margin(size.1 - side)), side };
+        Ok(match self.fit {
+            Fit::CentreCrop => picture.resize_crop(&target).into_rgb(),
+            Fit::Squash => {
+                Picture::from(picture.clone().into_rgb()).resize_crop(&target).into_rgb()
+            }
+        })
     }
 
     /// The normalised values of a picture, `[3, size, size]`: colour by colour, row by row,
@@ -80,7 +96,7 @@ impl PreprocessConfig {
     ///
     /// # Errors
     /// Those of [`resize`](Self::resize).
-    pub fn pixels(&self, picture: &RgbImage) -> Result<Vec<f32>, ClipError> {
+    pub fn pixels(&self, picture: &Picture) -> Result<Vec<f32>, ClipError> {
         let picture = self.resize(picture)?;
         let mut values = Vec::with_capacity(picture.len());
         for channel in 0..3 {
@@ -96,7 +112,7 @@ impl PreprocessConfig {
     ///
     /// # Errors
     /// Those of [`resize`](Self::resize).
-    pub fn batch<I: Borrow<RgbImage>>(
+    pub fn batch<I: Borrow<Picture>>(
         &self,
         pictures: &[I],
         device: &Device,
@@ -154,9 +170,9 @@ mod tests {
     #[test]
     fn impossible_pictures_and_settings_are_errors() {
         let config = PreprocessConfig::openai(8);
-        let nothing = config.pixels(&RgbImage::new(0, 5)).unwrap_err().to_string();
+        let nothing = config.pixels(&RgbImage::new(0, 5).into()).unwrap_err().to_string();
         assert!(nothing.contains("0 by 5 pixels"), "{nothing}");
-        let picture = RgbImage::new(3, 3);
+        let picture = Picture::from(RgbImage::new(3, 3));
         for wrong in [
             PreprocessConfig::openai(0),
             PreprocessConfig::openai(1_000_000),

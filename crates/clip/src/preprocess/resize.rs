@@ -3,37 +3,34 @@
 
 use std::ops::Range;
 
-use image::RgbImage;
-
 /// Fractional bits of a weight.
 const BITS: u32 = 22;
 
 /// The weights of one output position: the first input position, and the weights from there on.
-struct Window {
+struct Window<W> {
     first: usize,
-    weights: Vec<i32>,
+    weights: Vec<W>,
 }
 
-/// Resizes to `width` x `height` and cuts out the square of side `side` at `left`, `top`,
-/// computing only what is kept. The picture has pixels, and the square lies inside.
-///
-/// Widths come first, unless the height shrinks by more than twice as many pixels as the width:
-/// the rule of Pillow 13 (its older releases always begin with widths). The order shows in the
-/// rounding, by one level here and there.
-pub(super) fn resize_crop(
-    picture: &RgbImage,
-    (width, height): (u32, u32),
-    (left, top): (u32, u32),
-    side: u32,
-) -> RgbImage {
-    let mut columns = windows(picture.width(), width, left, side);
-    let mut rows = windows(picture.height(), height, top, side);
-    let (pixels, _) = picture.as_raw().as_chunks::<3>();
-    let stride = picture.width() as usize;
-    let lost = |before: u32, after: u32| i64::from(before) - i64::from(after);
-    let lost_rows = lost(picture.height(), height);
-    let size = side as usize;
-    let out = if lost_rows > 0 && lost_rows > 2 * lost(picture.width(), width) {
+/// What a picture is resized to, and the square that is cut out of that, which lies inside.
+pub(super) struct Target {
+    /// Width and height before the cut.
+    pub size: (u32, u32),
+    /// Left and top margin of the square.
+    pub margins: (u32, u32),
+    /// Side of the square.
+    pub side: u32,
+}
+
+/// Resizes a picture of size `from`, which has pixels, computing only what is kept.
+pub(super) fn resize_crop<const N: usize>(
+    pixels: &[[u8; N]],
+    from: (u32, u32),
+    target: &Target,
+) -> Vec<[u8; N]> {
+    let (mut columns, mut rows) = fixed(from, target);
+    let (stride, size) = (from.0 as usize, target.side as usize);
+    if rows_first(from, target.size) {
         let used = shift(&mut columns);
         let low = vertical(pixels, stride, used.clone(), &rows);
         horizontal(&low, used.len(), 0..size, &columns)
@@ -41,12 +38,72 @@ pub(super) fn resize_crop(
         let used = shift(&mut rows);
         let narrow = horizontal(pixels, stride, used, &columns);
         vertical(&narrow, size, 0..size, &rows)
+    }
+}
+
+/// The same for 16-bit values, which Pillow adds up as floats.
+pub(super) fn resize_crop_16(pixels: &[u16], from: (u32, u32), target: &Target) -> Vec<u16> {
+    let side = target.side;
+    let mut columns = windows(from.0, target.size.0, target.margins.0, side);
+    let mut rows = windows(from.1, target.size.1, target.margins.1, side);
+    let (stride, size) = (from.0 as usize, side as usize);
+    // Each pass gives its value for an output position of a line of values a step apart.
+    let pass = |pixels: &[u16], start: usize, step: usize, window: &Window<f64>| {
+        let values = pixels[start + window.first * step..].iter().step_by(step);
+        round_16(window.weights.iter().zip(values).map(|(w, v)| f64::from(*v) * w).sum())
     };
-    RgbImage::from_raw(side, side, out.into_flattened()).unwrap_or_default()
+    let across = |pixels: &[u16], stride: usize, lines: Range<usize>, columns: &[Window<f64>]| {
+        let line = |y| columns.iter().map(move |window| pass(pixels, y * stride, 1, window));
+        lines.flat_map(line).collect::<Vec<u16>>()
+    };
+    let down = |pixels: &[u16], stride: usize, used: Range<usize>, rows: &[Window<f64>]| {
+        let line = |window| used.clone().map(move |x| pass(pixels, x, stride, window));
+        rows.iter().flat_map(line).collect::<Vec<u16>>()
+    };
+    if rows_first(from, target.size) {
+        let used = shift(&mut columns);
+        let low = down(pixels, stride, used.clone(), &rows);
+        across(&low, used.len(), 0..size, &columns)
+    } else {
+        let used = shift(&mut rows);
+        let narrow = across(pixels, stride, used, &columns);
+        down(&narrow, size, 0..size, &rows)
+    }
+}
+
+/// The nearest pixels, as Pillow takes them of palettes.
+pub(super) fn nearest(pixels: &[[u8; 3]], from: (u32, u32), target: &Target) -> Vec<[u8; 3]> {
+    let places = |from: u32, to: u32, margin: u32| -> Vec<usize> {
+        let step = f64::from(from) / f64::from(to);
+        // Added up as Pillow does, rounding included.
+        let mut at = step * 0.5;
+        let place = |_| {
+            let place = (at as usize).min(from as usize - 1);
+            at += step;
+            place
+        };
+        let places: Vec<usize> = (0..margin + target.side).map(place).collect();
+        places[margin as usize..].to_vec()
+    };
+    let columns = places(from.0, target.size.0, target.margins.0);
+    let line = |y: usize| {
+        let row = &pixels[y * from.0 as usize..];
+        columns.iter().map(move |&x| row[x])
+    };
+    places(from.1, target.size.1, target.margins.1).into_iter().flat_map(line).collect()
+}
+
+/// Widths come first, unless the height shrinks by more than twice as many pixels as the width:
+/// the rule of Pillow 13 (its older releases always begin with widths). The order shows in the
+/// rounding, by one level here and there.
+fn rows_first(from: (u32, u32), to: (u32, u32)) -> bool {
+    let lost = |before: u32, after: u32| i64::from(before) - i64::from(after);
+    let rows = lost(from.1, to.1);
+    rows > 0 && rows > 2 * lost(from.0, to.0)
 }
 
 /// The input positions that windows read; the windows then count from the first of them.
-fn shift(windows: &mut [Window]) -> Range<usize> {
+fn shift<W>(windows: &mut [Window<W>]) -> Range<usize> {
     let start = windows.iter().map(|window| window.first).min().unwrap_or(0);
     let end = windows.iter().map(|window| window.first + window.weights.len()).max().unwrap_or(0);
     for window in windows {
@@ -56,12 +113,12 @@ fn shift(windows: &mut [Window]) -> Range<usize> {
 }
 
 /// Resizes each of the given lines of a picture `stride` pixels wide to `columns`.
-fn horizontal(
-    pixels: &[[u8; 3]],
+fn horizontal<const N: usize>(
+    pixels: &[[u8; N]],
     stride: usize,
     lines: Range<usize>,
-    columns: &[Window],
-) -> Vec<[u8; 3]> {
+    columns: &[Window<i32>],
+) -> Vec<[u8; N]> {
     let line = |at: usize| &pixels[at * stride..(at + 1) * stride];
     (lines.map(line))
         .flat_map(|line| columns.iter().map(|window| blend(&window.weights, &line[window.first..])))
@@ -69,17 +126,17 @@ fn horizontal(
 }
 
 /// Resizes the given columns of a picture `stride` pixels wide to `rows`.
-fn vertical(
-    pixels: &[[u8; 3]],
+fn vertical<const N: usize>(
+    pixels: &[[u8; N]],
     stride: usize,
     columns: Range<usize>,
-    rows: &[Window],
-) -> Vec<[u8; 3]> {
+    rows: &[Window<i32>],
+) -> Vec<[u8; N]> {
     let mut out = Vec::with_capacity(rows.len() * columns.len());
-    let mut sums = vec![[0; 3]; columns.len()];
+    let mut sums = vec![[0; N]; columns.len()];
     for row in rows {
         // Whole lines are added up at a time, which the compiler turns into wide instructions.
-        sums.fill([1 << (BITS - 1); 3]);
+        sums.fill([1 << (BITS - 1); N]);
         for (weight, line) in row.weights.iter().zip(pixels.chunks_exact(stride).skip(row.first)) {
             let values = line[columns.clone()].as_flattened();
             for (sum, value) in sums.as_flattened_mut().iter_mut().zip(values) {
@@ -93,8 +150,8 @@ fn vertical(
 
 /// The weighted sum of pixels. No overflow: the weights of a window are at most 1.3 in sum of
 /// absolute values, so a sum stays below 2^31.
-fn blend(weights: &[i32], pixels: &[[u8; 3]]) -> [u8; 3] {
-    let mut sums = [1 << (BITS - 1); 3];
+fn blend<const N: usize>(weights: &[i32], pixels: &[[u8; N]]) -> [u8; N] {
+    let mut sums = [1 << (BITS - 1); N];
     for (weight, pixel) in weights.iter().zip(pixels) {
         for (sum, value) in sums.iter_mut().zip(pixel) {
             *sum += i32::from(*value) * weight;
@@ -108,11 +165,38 @@ fn round(sum: i32) -> u8 {
     (sum >> BITS).clamp(0, 255) as u8
 }
 
+/// A 16-bit sum as a value. Pillow stores its two bytes one by one, each cut off on its own.
+fn round_16(sum: f64) -> u16 {
+    let whole = (sum.abs() + 0.5).floor().copysign(sum) as i32;
+    let [low, high] = [whole % 256, whole >> 8].map(|byte| byte.clamp(0, 255) as u16);
+    high << 8 | low
+}
+
+/// The windows of columns and rows in fixed point.
+fn fixed(from: (u32, u32), target: &Target) -> (Vec<Window<i32>>, Vec<Window<i32>>) {
+    let of_axis = |from, to, margin| {
+        let fix = |weight: f64| {
+            let scaled = weight * f64::from(1 << BITS);
+            (scaled + 0.5f64.copysign(scaled)) as i32
+        };
+        let windows = windows(from, to, margin, target.side).into_iter();
+        let fix = |window: Window<f64>| Window {
+            first: window.first,
+            weights: window.weights.into_iter().map(fix).collect(),
+        };
+        windows.map(fix).collect()
+    };
+    (
+        of_axis(from.0, target.size.0, target.margins.0),
+        of_axis(from.1, target.size.1, target.margins.1),
+    )
+}
+
 /// The windows of the output positions `start..start + count` when `from` pixels become `to`.
-fn windows(from: u32, to: u32, start: u32, count: u32) -> Vec<Window> {
+fn windows(from: u32, to: u32, start: u32, count: u32) -> Vec<Window<f64>> {
     if from == to {
         // Pillow skips a pass that changes nothing; one whole weight does the same.
-        let keep = |at: u32| Window { first: at as usize, weights: vec![1 << BITS] };
+        let keep = |at: u32| Window { first: at as usize, weights: vec![1.0] };
         return (start..start + count).map(keep).collect();
     }
     let scale = f64::from(from) / f64::from(to);
@@ -129,11 +213,7 @@ fn windows(from: u32, to: u32, start: u32, count: u32) -> Vec<Window> {
         let weights: Vec<f64> =
             (first..end).map(|x| bicubic((x as f64 - centre + 0.5) * shrink)).collect();
         let sum: f64 = weights.iter().sum();
-        let fixed = |weight: &f64| {
-            let scaled = weight / sum * f64::from(1 << BITS);
-            (scaled + 0.5f64.copysign(scaled)) as i32
-        };
-        Window { first, weights: weights.iter().map(fixed).collect() }
+        Window { first, weights: weights.iter().map(|weight| weight / sum).collect() }
     };
     (start..start + count).map(window).collect()
 }
@@ -159,7 +239,8 @@ mod tests {
     proptest! {
         #[test]
         fn weights_add_up_to_one_inside_the_picture(from in 1u32..600, to in 1u32..600) {
-            for window in windows(from, to, 0, to) {
+            let target = Target { size: (to, to), margins: (0, 0), side: to };
+            for window in fixed((from, from), &target).0 {
                 prop_assert!(window.first + window.weights.len() <= from as usize);
                 let sum: i64 = window.weights.iter().map(|w| i64::from(*w)).sum();
                 // Each weight is rounded on its own.
@@ -176,15 +257,29 @@ mod tests {
             (left, top, side) in (0u32..6, 0u32..6, 1u32..7),
             seed in any::<u8>(),
         ) {
-            let picture = RgbImage::from_fn(width, height, |x, y| {
-                let value = (x * 37 + y * 91 + u32::from(seed)) as u8;
-                image::Rgb([value, value.wrapping_mul(7), 255 - value])
-            });
-            let whole = resize_crop(&picture, (to, to), (0, 0), to);
-            let part = resize_crop(&picture, (to, to), (left, top), side);
-            prop_assert_eq!(part.dimensions(), (side, side));
-            for (x, y, pixel) in part.enumerate_pixels() {
-                prop_assert_eq!(pixel, whole.get_pixel(left + x, top + y));
+            let pixels: Vec<[u8; 2]> = (0..width * height)
+                .map(|i| [(i * 37 + u32::from(seed)) as u8, (i * 91) as u8])
+                .collect();
+            let deep: Vec<u16> = pixels.iter().map(|pixel| u16::from_be_bytes(*pixel)).collect();
+            let palette: Vec<[u8; 3]> = pixels.iter().map(|[a, b]| [*a, *b, 7]).collect();
+            let whole = Target { size: (to, to), margins: (0, 0), side: to };
+            let part = Target { margins: (left, top), side, ..whole };
+            let from = (width, height);
+            let inside = |i: usize| {
+                let (x, y) = (i as u32 % side, i as u32 / side);
+                ((y + top) * to + x + left) as usize
+            };
+            let all = resize_crop(&pixels, from, &whole);
+            for (i, pixel) in resize_crop(&pixels, from, &part).iter().enumerate() {
+                prop_assert_eq!(*pixel, all[inside(i)]);
+            }
+            let all = resize_crop_16(&deep, from, &whole);
+            for (i, pixel) in resize_crop_16(&deep, from, &part).iter().enumerate() {
+                prop_assert_eq!(*pixel, all[inside(i)]);
+            }
+            let all = nearest(&palette, from, &whole);
+            for (i, pixel) in nearest(&palette, from, &part).iter().enumerate() {
+                prop_assert_eq!(*pixel, all[inside(i)]);
             }
         }
     }

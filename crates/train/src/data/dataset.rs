@@ -1,8 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use finecap_clip::load_image;
-use image::RgbImage;
+use finecap_clip::{Picture, load_image};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +26,7 @@ pub enum ImageSource {
     /// An image file.
     File(PathBuf),
     /// A picture in memory.
-    Memory(Arc<RgbImage>),
+    Memory(Arc<Picture>),
     /// No picture: the captions are all there is.
     None,
 }
@@ -37,7 +36,7 @@ impl ImageSource {
     ///
     /// # Errors
     /// For a file that is missing, damaged or too large, naming it.
-    pub fn load(&self) -> Result<Arc<RgbImage>, TrainError> {
+    pub fn load(&self) -> Result<Arc<Picture>, TrainError> {
         match self {
             Self::File(path) => Ok(Arc::new(load_image(path)?)),
             Self::Memory(image) => Ok(image.clone()),
@@ -84,7 +83,7 @@ impl Dataset {
     ///
     /// # Errors
     /// That of the first picture that cannot be read.
-    pub fn load_images(&self, indices: &[usize]) -> Result<Vec<Arc<RgbImage>>, TrainError> {
+    pub fn load_images(&self, indices: &[usize]) -> Result<Vec<Arc<Picture>>, TrainError> {
         indices.par_iter().map(|&i| self.images[i].source.load()).collect()
     }
 

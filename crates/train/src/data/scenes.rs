@@ -14,7 +14,7 @@ impl Dataset {
             .par_iter()
             .map(|record| ImageRecord {
                 name: record.file_name(),
-                source: ImageSource::Memory(Arc::new(record.scene.render(size))),
+                source: ImageSource::Memory(Arc::new(record.scene.render(size).into())),
                 split: match record.split {
                     finecap_scenes::Split::Train => Split::Train,
                     finecap_scenes::Split::Val => Split::Val,

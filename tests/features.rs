@@ -1,0 +1,195 @@
+//! `finecap features`, and training on what it makes.
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use burn::tensor::{Device, Tensor};
+use common::{World, fail, finecap, succeed};
+use finecap::clip::{ClipPipeline, Fit, PreprocessConfig, load_image};
+use finecap::train::{Dataset, FeatureStore, NpyWriter};
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+fn worst(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f32::max)
+}
+
+fn world() -> World {
+    let world = World::new();
+    succeed(&mut world.train("clip", "run", &[]));
+    world
+}
+
+fn extract(world: &World, store: &str, more: &[&str]) -> Command {
+    let mut command = finecap();
+    command.args(["features", "extract"]);
+    command.arg("--clip").arg(world.path("run/clip/model"));
+    command.arg("--data").arg(world.path("data/dataset.json"));
+    command.arg("--images").arg(world.path("data/images"));
+    command.arg("--out").arg(world.path(store)).args(more);
+    command
+}
+
+fn import(world: &World, from: &str, store: &str) -> Command {
+    let mut command = finecap();
+    command.args(["features", "import"]);
+    command.arg("--data").arg(world.path("data/dataset.json"));
+    command.arg("--from").arg(world.path(from)).arg("--out").arg(world.path(store));
+    command
+}
+
+/// Grids and embeddings of all images.
+fn read(world: &World, store: &str) -> (Vec<f32>, Vec<f32>) {
+    let json = world.path("data/dataset.json");
+    let dataset = Dataset::karpathy(&json, Some(&world.path("data/images"))).unwrap();
+    let store = FeatureStore::open(&world.path(store), &dataset).unwrap();
+    let all: Vec<usize> = (0..dataset.images.len()).collect();
+    let device = Device::flex();
+    (values(store.grids(&all, &device)), values(store.embeddings(&all, &device)))
+}
+
+#[test]
+fn features_are_the_models_in_either_type() {
+    let world = world();
+    let device = Device::flex();
+    let clip = ClipPipeline::load(&world.path("run/clip/model"), &device).unwrap();
+    let pictures: Vec<_> = (0..20)
+        .map(|i| load_image(&world.path(&format!("data/images/{i:06}.png"))).unwrap())
+        .collect();
+    let expected = clip.embed_images(&pictures, &device).unwrap();
+    let (grid, embedding) = (values(expected.grid), values(expected.embedding));
+    let told = succeed(&mut extract(&world, "whole", &[]));
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("images/s") && told.contains("20 images, 4 positions"), "{told}");
+    let found = read(&world, "whole");
+    assert!(worst(&found.0, &grid) < 1e-5 && worst(&found.1, &embedding) < 1e-5);
+    succeed(&mut extract(&world, "half", &["--type", "f16"]));
+    let found = read(&world, "half");
+    let off = worst(&found.0, &grid);
+    assert!(off > 1e-6 && off < 1e-3, "{off}");
+    assert!(worst(&found.1, &embedding) < 1e-5);
+    let bytes = |name: &str| fs::metadata(world.path(name)).unwrap().len();
+    assert!(bytes("half/store.f16") < bytes("whole/store.f32"));
+
+    // A size of its own: squashed, and the grid alone.
+    succeed(&mut extract(&world, "squashed", &["--size", "16"]));
+    let squash = PreprocessConfig { fit: Fit::Squash, ..clip.preprocess.clone() };
+    let pixels = squash.batch(&pictures, &device).unwrap();
+    let found = read(&world, "squashed");
+    assert!(worst(&found.0, &values(clip.model.encode_grid(pixels))) < 1e-5);
+    assert!(found.1.is_empty());
+    let size = fail(&mut extract(&world, "large", &["--size", "448"]));
+    assert!(size.contains("448") && size.contains("16 pixels only"), "{size}");
+    let other = fail(&mut extract(&world, "half", &[]));
+    assert!(other.contains("`type`") && other.contains("store.json"), "{other}");
+    succeed(&mut extract(&world, "whole", &[]));
+
+    // Both kinds are trained on.
+    for store in ["half", "squashed"] {
+        for phase in ["mle", "scst"] {
+            let features = world.path(store);
+            let more = ["--features", features.to_str().unwrap()];
+            let clip = world.path("run/clip/model");
+            succeed(world.train(phase, &format!("on-{store}"), &more).arg("--clip").arg(clip));
+        }
+    }
+}
+
+#[test]
+fn a_killed_extraction_goes_on() {
+    let world = world();
+    succeed(&mut extract(&world, "whole", &[]));
+    let whole = fs::read(world.path("whole/store.f32")).unwrap();
+    let mut child = extract(&world, "killed", &[]).spawn().unwrap();
+    let started = Instant::now();
+    while !world.path("killed").exists() && child.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // However far it came, a row may have been cut short.
+    let part = world.path("killed/store.f32.part");
+    fs::create_dir_all(world.path("killed")).unwrap();
+    if world.path("killed/store.f32").exists() {
+        fs::remove_file(world.path("killed/store.f32")).unwrap();
+    }
+    fs::copy(world.path("whole/store.json"), world.path("killed/store.json")).unwrap();
+    fs::write(&part, &whole[..whole.len() / 3 + 5]).unwrap();
+    succeed(&mut extract(&world, "killed", &[]));
+    assert!(fs::read(world.path("killed/store.f32")).unwrap() == whole);
+    assert!(!part.exists());
+}
+
+/// An array `feat` as numpy.savez writes it, but for compression.
+fn npz(path: &Path, shape: &[usize], values: &[f32]) {
+    let array = path.with_extension("npy");
+    let mut writer = NpyWriter::create(&array, &shape[1..]).unwrap();
+    writer.write_rows(values).unwrap();
+    writer.finish().unwrap();
+    let bytes = fs::read(&array).unwrap();
+    fs::remove_file(array).unwrap();
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes);
+    let size = bytes.len() as u32;
+    let mut sizes = crc.sum().to_le_bytes().to_vec();
+    sizes.extend([size.to_le_bytes(), size.to_le_bytes()].concat());
+    sizes.extend([8, 0, 0, 0]);
+    let name = b"feat.npy";
+    let mut file = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0".to_vec();
+    file.extend(sizes.iter().chain(name).chain(&bytes));
+    let directory = file.len() as u32;
+    file.extend(b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0");
+    file.extend(sizes.iter().chain(&[0; 14]).chain(name));
+    let length = file.len() as u32 - directory;
+    file.extend(b"PK\x05\x06\0\0\0\0\x01\0\x01\0");
+    file.extend([length.to_le_bytes(), directory.to_le_bytes()].concat());
+    file.extend([0, 0]);
+    fs::File::create(path).unwrap().write_all(&file).unwrap();
+}
+
+#[test]
+fn features_of_other_programs_are_trained_on() {
+    let world = world();
+    fs::create_dir(world.path("att")).unwrap();
+    let cells = |image: usize| (0..24).map(|i| (image * 24 + i) as f32).collect::<Vec<f32>>();
+    for image in 0..20 {
+        // By the number without zeros, or by the whole name.
+        let name = if image % 2 == 0 { format!("{image}") } else { format!("{image:06}") };
+        let name = if image == 0 { "000000".to_string() } else { name };
+        npz(&world.path(&format!("att/{name}.npz")), &[2, 2, 6], &cells(image));
+    }
+    let told = succeed(&mut import(&world, "att", "imported"));
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("20 images, 4 positions of width 6"), "{told}");
+    let (grids, embeddings) = read(&world, "imported");
+    assert_eq!(grids, (0..20).flat_map(cells).collect::<Vec<f32>>());
+    assert!(embeddings.is_empty());
+    let features = world.path("imported");
+    for phase in ["mle", "scst"] {
+        succeed(&mut world.train(phase, "run", &["--features", features.to_str().unwrap()]));
+    }
+    let inside = fs::read_dir(&features).unwrap().map(|e| e.unwrap().file_name());
+    let inside: Vec<String> = inside.map(|name| name.into_string().unwrap()).collect();
+    assert!(inside.iter().any(|name| name.starts_with("embeddings-")), "{inside:?}");
+
+    npz(&world.path("att/000019.npz"), &[2, 2, 5], &[0.0; 20]);
+    let shape = fail(&mut import(&world, "att", "x"));
+    assert!(shape.contains("000019.npz") && shape.contains("[4, 5]"), "{shape}");
+    fs::write(world.path("att/000019.npz"), b"oops").unwrap();
+    let broken = fail(&mut import(&world, "att", "x"));
+    assert!(broken.contains("000019.npz") && broken.contains("`feat`"), "{broken}");
+    fs::remove_file(world.path("att/000019.npz")).unwrap();
+    let missing = fail(&mut import(&world, "att", "y"));
+    assert!(missing.contains("000019") && missing.contains("att"), "{missing}");
+    assert!(!world.path("y").exists());
+}
