@@ -5,6 +5,7 @@ mod convert;
 mod doctor;
 mod eval;
 mod inspect;
+mod pictures;
 mod prepare;
 mod report;
 mod scenes;

@@ -50,7 +50,7 @@ impl Header {
 pub struct FeatureStore {
     header: Header,
     rows: Mmap,
-    /// Row of each image of the data set.
+    /// Row of each image of the data set, or of each that was asked for.
     row_of: Vec<usize>,
 }
 
@@ -101,6 +101,15 @@ impl FeatureStore {
     /// # Errors
     /// A missing, damaged or unfinished store, or one that lacks an image, which is named.
     pub fn open(dir: &Path, dataset: &Dataset) -> Result<Self, TrainError> {
+        let names: Vec<&str> = dataset.images.iter().map(|image| image.name.as_str()).collect();
+        Self::open_all(dir)?.of(&names, dir)
+    }
+
+    /// Opens a finished store for all its images, in their order.
+    ///
+    /// # Errors
+    /// A missing, damaged or unfinished store.
+    pub fn open_all(dir: &Path) -> Result<Self, TrainError> {
         let json = dir.join("store.json");
         let header: Header = read_json(&json)?;
         let path = dir.join("store.f32");
@@ -115,22 +124,43 @@ impl FeatureStore {
         }
         // SAFETY: the map is only read, and a finished store is never changed in place.
         let rows = unsafe { Mmap::map(&file) }.map_err(TrainError::io("map", &path))?;
-        let by_name: HashMap<&str, usize> =
-            header.images.iter().enumerate().map(|(row, name)| (name.as_str(), row)).collect();
-        let row_of = dataset
-            .images
-            .iter()
-            .map(|image| {
-                by_name.get(image.name.as_str()).copied().ok_or_else(|| {
-                    let problem = format!(
-                        "`images`: there are no features of {}; delete the folder to make them anew",
-                        image.name
-                    );
-                    TrainError::file(&json, problem)
-                })
-            })
-            .collect::<Result<_, _>>()?;
+        let row_of = (0..header.images.len()).collect();
         Ok(Self { header, rows, row_of })
+    }
+
+    /// The same store for these images in this order; `dir` is where it lies, for the error.
+    ///
+    /// # Errors
+    /// An image that it lacks.
+    pub fn of(mut self, names: &[&str], dir: &Path) -> Result<Self, TrainError> {
+        let images = self.header.images.iter().enumerate();
+        let by_name: HashMap<&str, usize> =
+            images.map(|(row, name)| (name.as_str(), row)).collect();
+        let row = |name: &&str| {
+            by_name.get(name).copied().ok_or_else(|| {
+                let problem = format!(
+                    "`images`: there are no features of {name}; delete the folder to make them anew"
+                );
+                TrainError::file(&dir.join("store.json"), problem)
+            })
+        };
+        self.row_of = names.iter().map(row).collect::<Result<_, _>>()?;
+        Ok(self)
+    }
+
+    /// Name of an image, as the store knows it.
+    pub fn name(&self, image: usize) -> &str {
+        &self.header.images[self.row_of[image]]
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.row_of.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.row_of.is_empty()
     }
 
     /// Width `D` of the grid.

@@ -43,6 +43,7 @@ pub use fingerprint::weights_fingerprint;
 pub use gradients::clip_global_norm;
 pub use grammar::train_grammar;
 pub use mle::{captioner_vocab, train_mle};
+pub use prefetch::prefetch;
 pub use progress::Progress;
 pub use rewards::{RewardModels, cider_table};
 pub use scenes_scores::{SceneScores, evaluate_scenes};
