@@ -159,7 +159,7 @@ fn clip_dir(model: &Path) -> Result<PathBuf> {
         Some(dir) => Ok(dir),
         None => bail!(
             "the CLIP model that {} was trained with is not where it was: name it with --clip",
-            phase.display()
+            model.display()
         ),
     }
 }

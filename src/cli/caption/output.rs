@@ -6,15 +6,38 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use finecap::captioner::{Hypothesis, Vocab};
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::settings::Method;
+use super::settings::{Described, Method};
+
+/// One caption.
+#[derive(Serialize)]
+struct Said {
+    caption: String,
+    /// What captions are compared by, or the log-probability of a sample.
+    score: f32,
+    /// Whether it ended before the longest length.
+    ended: bool,
+}
+
+/// One image in JSON.
+#[derive(Serialize)]
+struct Item<'a> {
+    image: &'a str,
+    #[serde(flatten)]
+    best: Said,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    n_best: Vec<Said>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    samples: Vec<Said>,
+    decoding: &'a Described,
+}
 
 /// Writes captions one image at a time.
 pub struct Output {
     writer: Box<dyn Write>,
-    /// What is written as JSON besides the captions; `None` for lines of picture, tab, caption.
-    json: Option<(&'static str, Value)>,
+    /// The settings that JSON repeats with every image; `None` for lines of picture, tab, caption.
+    json: Option<Described>,
     /// The unfinished file and its name in the end.
     file: Option<(PathBuf, PathBuf)>,
     images: usize,
@@ -35,27 +58,32 @@ impl Output {
         Ok(Self { writer: Box::new(BufWriter::new(file)), json, file: file_names, images: 0 })
     }
 
-    /// Writes the captions of one image, of which there is at least one.
+    /// Writes the captions of one image.
     pub fn write(&mut self, image: &str, found: &[Hypothesis], vocab: &Vocab) -> Result<()> {
-        let text = |h: &Hypothesis| vocab.decode(&h.caption.ids);
-        let Some((several, settings)) = &self.json else {
-            for hypothesis in found {
-                writeln!(self.writer, "{image}\t{}", text(hypothesis))?;
+        let said = |h: &Hypothesis| Said {
+            caption: vocab.decode(&h.caption.ids),
+            score: h.score,
+            ended: h.caption.ended,
+        };
+        let mut all: Vec<Said> = found.iter().map(said).collect();
+        let Some(decoding) = &self.json else {
+            for said in all {
+                writeln!(self.writer, "{image}\t{}", said.caption)?;
             }
             return Ok(());
         };
-        let entry = |h: &Hypothesis| json!({ "caption": text(h), "score": h.score, "ended": h.caption.ended });
-        let Some(first) = found.first() else { return Ok(()) };
-        let mut value = entry(first);
-        value["image"] = image.into();
-        if found.len() > 1 {
-            value[*several] = found.iter().map(entry).collect();
+        let Some(best) = found.first().map(said) else { return Ok(()) };
+        if all.len() == 1 {
+            all.clear();
         }
-        value["decoding"] = settings.clone();
-        let before = if self.images == 0 { "[\n" } else { ",\n" };
+        let (n_best, samples) = match decoding {
+            Described::Search { .. } => (all, Vec::new()),
+            Described::Sample { .. } => (Vec::new(), all),
+        };
+        let item = Item { image, best, n_best, samples, decoding };
+        self.writer.write_all(if self.images == 0 { b"[\n" } else { b",\n" })?;
         self.images += 1;
-        write!(self.writer, "{before}{value}")?;
-        Ok(())
+        Ok(serde_json::to_writer(&mut self.writer, &item)?)
     }
 
     /// Ends the list, and gives the file its name.

@@ -4,7 +4,7 @@ use anyhow::Result;
 use burn::tensor::Tensor;
 use clap::Args;
 use finecap::captioner::{BeamSearch, Caption, Captioner, Decoding, Draws, Hypothesis, Vocab};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 #[derive(Args)]
 pub struct Settings {
@@ -108,31 +108,47 @@ impl Method {
         }
     }
 
-    /// The name that several captions of an image go by, and the settings, for programs.
-    pub fn describe(&self) -> (&'static str, Value) {
+    /// The settings, for programs.
+    pub fn describe(&self) -> Described {
         match self {
-            Self::Search(search) => {
-                let settings = json!({
-                    "beam": search.width,
-                    "length_penalty": search.length_penalty,
-                    "block_trigrams": search.block_trigrams,
-                    "no_unknown": search.suppress_unknown,
-                    "no_bad_endings": !search.bad_endings.is_empty(),
-                    "max_len": search.max_len,
-                });
-                ("n_best", settings)
-            }
-            Self::Sample(decoding, seed) => {
-                let settings = json!({
-                    "temperature": decoding.temperature,
-                    "top_k": decoding.top_k,
-                    "top_p": decoding.top_p,
-                    "no_unknown": decoding.suppress_unknown,
-                    "seed": seed,
-                    "max_len": decoding.max_len,
-                });
-                ("samples", settings)
-            }
+            Self::Search(search) => Described::Search {
+                beam: search.width,
+                length_penalty: search.length_penalty,
+                block_trigrams: search.block_trigrams,
+                no_unknown: search.suppress_unknown,
+                no_bad_endings: !search.bad_endings.is_empty(),
+                max_len: search.max_len,
+            },
+            Self::Sample(decoding, seed) => Described::Sample {
+                temperature: decoding.temperature,
+                top_k: decoding.top_k,
+                top_p: decoding.top_p,
+                no_unknown: decoding.suppress_unknown,
+                seed: *seed,
+                max_len: decoding.max_len,
+            },
         }
     }
+}
+
+/// A method as it stands in JSON, under the names of the options.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Described {
+    Search {
+        beam: usize,
+        length_penalty: f32,
+        block_trigrams: bool,
+        no_unknown: bool,
+        no_bad_endings: bool,
+        max_len: usize,
+    },
+    Sample {
+        temperature: f32,
+        top_k: Option<usize>,
+        top_p: Option<f32>,
+        no_unknown: bool,
+        seed: u64,
+        max_len: usize,
+    },
 }
