@@ -155,7 +155,9 @@ fn clip_dir(model: &Path) -> Result<PathBuf> {
     let noted = std::fs::read_to_string(phase.join("clip.txt")).unwrap_or_default();
     let beside = phase.parent().unwrap_or(phase).join("clip/model");
     let candidates = [PathBuf::from(noted.trim()), beside];
-    match candidates.into_iter().find(|dir| dir.join("config.json").is_file()) {
+    let configs = ["config.json", "open_clip_config.json"];
+    match candidates.into_iter().find(|dir| configs.iter().any(|config| dir.join(config).is_file()))
+    {
         Some(dir) => Ok(dir),
         None => bail!(
             "the CLIP model that {} was trained with is not where it was: name it with --clip",
