@@ -138,8 +138,9 @@ impl Describe {
 
 /// The folder of the captioner to use.
 fn model_dir(run: &Path) -> Result<PathBuf> {
-    let candidates = ["model", "scst/model", "mle/model", ""].map(|inside| run.join(inside));
-    match candidates.into_iter().find(|dir| dir.join("vocab.json").is_file()) {
+    let inside = ["model", "scst/model", "mle/model"].map(|inside| run.join(inside));
+    let mut candidates = inside.into_iter().chain([run.to_path_buf()]);
+    match candidates.find(|dir| dir.join("vocab.json").is_file()) {
         Some(dir) => Ok(dir),
         None => bail!(
             "there is no finished captioner in {}: train one with `finecap train mle --out {}`",
