@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
+use finecap::captioner::ReferenceCaptioner;
 use finecap::clip::{Activation, ClipWeights, released_name, tensor_names};
 use finecap::reward::GrammarScorer;
 use finecap::train::write_folder;
@@ -29,7 +30,8 @@ enum ActivationName {
 
 #[derive(Args)]
 pub struct Convert {
-    /// Folder or file of a CLIP model: safetensors, PyTorch, TorchScript, Lightning.
+    /// Folder or file of a CLIP model (safetensors, PyTorch, TorchScript, Lightning), or a captioner
+    /// of the reference project (`clipRN50_*-last.ckpt`), whose options the following are not.
     input: PathBuf,
     /// Folder to write; it must not exist.
     output: PathBuf,
@@ -45,6 +47,9 @@ impl Convert {
     pub fn run(self, device: &Device) -> Result<()> {
         if self.output.exists() {
             bail!("{} exists already: name another folder", self.output.display());
+        }
+        if self.input.is_file() && ReferenceCaptioner::recognise(&self.input)? {
+            return self.captioner(device);
         }
         let activation = self.activation.map(|name| match name {
             ActivationName::QuickGelu => Activation::QuickGelu,
@@ -92,6 +97,29 @@ impl Convert {
             mapped.len(),
             constants.len(),
             config.text_config.hidden_act,
+            self.output.display()
+        );
+        Ok(())
+    }
+
+    /// Writes a captioner of the reference project as training writes its own.
+    fn captioner(&self, device: &Device) -> Result<()> {
+        if self.layout.is_some() || self.activation.is_some() {
+            bail!("{} is a captioner, which has no --layout or --activation", self.input.display());
+        }
+        let ReferenceCaptioner { model, vocab, tensors } =
+            ReferenceCaptioner::load(&self.input, device)?;
+        write_folder(&self.output, |dir| Ok(model.save(dir, &vocab)?))?;
+        for tensor in &tensors {
+            println!("{}\t{:?}\t{}", tensor.name, tensor.shape, tensor.becomes);
+        }
+        let words = vocab.words().len();
+        let config = model.config();
+        eprintln!(
+            "a captioner of {} and {} layers, {} tensors and {words} words, all accounted for, written to {}",
+            config.n_encoder_layers,
+            config.n_decoder_layers,
+            tensors.len(),
             self.output.display()
         );
         Ok(())

@@ -52,6 +52,9 @@ pub enum CaptionerError {
         /// The tensor that does not fit, and the nearest name where one is close.
         reason: String,
     },
+    /// A weight file could not be read.
+    #[error(transparent)]
+    File(#[from] finecap_weights::WeightsError),
     /// A vocabulary is not the one a model was trained with.
     #[error(
         "the vocabulary has {words} ids and fingerprint {found}, but the model was trained with \

@@ -148,19 +148,24 @@ impl Vocab {
             |reason: String| CaptionerError::Json { what: "vocabulary", path: path.into(), reason };
         let file: VocabFile =
             serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-        if file.words.last().map(String::as_str) != Some(UNKNOWN) {
-            return Err(wrong(format!("the last entry of `words` must be \"{UNKNOWN}\"")));
+        Self::from_words(file.words, file.max_words).map_err(wrong)
+    }
+
+    /// A vocabulary of words in id order, [`UNKNOWN`] last; or what is wrong with them.
+    pub(crate) fn from_words(words: Vec<String>, max_words: usize) -> Result<Self, String> {
+        if words.last().map(String::as_str) != Some(UNKNOWN) {
+            return Err(format!("the last entry of `words` must be \"{UNKNOWN}\""));
         }
-        let vocab = Self::index(file.words, file.max_words);
+        let vocab = Self::index(words, max_words);
         if vocab.max_words == 0 {
-            return Err(wrong("`max_words` must be at least 1".into()));
+            return Err("`max_words` must be at least 1".into());
         }
         for (place, word) in vocab.words.iter().enumerate() {
             if word.is_empty() || word.contains(char::is_whitespace) {
-                return Err(wrong(format!("word {} (\"{word}\") is not one word", place + 1)));
+                return Err(format!("word {} (\"{word}\") is not one word", place + 1));
             }
             if vocab.ids[word] as usize != place + 1 {
-                return Err(wrong(format!("the word \"{word}\" occurs twice in `words`")));
+                return Err(format!("the word \"{word}\" occurs twice in `words`"));
             }
         }
         Ok(vocab)

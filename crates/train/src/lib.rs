@@ -52,6 +52,7 @@ pub use grammar::train_grammar;
 pub use mle::{captioner_vocab, train_mle};
 pub use npy::{NpyReader, NpyWriter};
 pub use picture_folder::PictureFolder;
+pub use prefetch::prefetch;
 pub use progress::Progress;
 pub use rewards::{RewardModels, cider_table};
 pub use scenes_scores::{SceneScores, evaluate_scenes};

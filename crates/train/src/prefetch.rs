@@ -11,7 +11,7 @@ const AHEAD: usize = 2;
 ///
 /// One thread calls `make` step by step, so the order never depends on timing; `make` may use
 /// all cores within a step.
-pub(crate) fn prefetch<T: Send, R>(
+pub fn prefetch<T: Send, R>(
     steps: RangeInclusive<usize>,
     make: impl Fn(usize) -> T + Send,
     consume: impl FnOnce(&mut dyn Iterator<Item = (usize, T)>) -> R,

@@ -1,0 +1,168 @@
+//! `finecap caption`
+
+mod output;
+mod settings;
+mod source;
+
+use std::io::{IsTerminal, stdout};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use burn::tensor::Device;
+use clap::Args;
+use finecap::captioner::{Captioner, Vocab};
+use finecap::clip::ClipPipeline;
+use finecap::train::{Progress, prefetch};
+
+use self::output::Output;
+use self::settings::{Method, Settings};
+use self::source::Source;
+use super::pictures::pictures;
+
+/// Pictures described together.
+const BATCH: usize = 32;
+
+#[derive(Args)]
+pub struct Caption {
+    /// Pictures, or folders of pictures; with --features, names of images in it (by default all).
+    #[arg(required_unless_present = "features", value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// A run (its scst model, or else its mle model is used), one phase of it, as RUN/mle, or the
+    /// folder of a captioner.
+    #[arg(long, value_name = "RUN")]
+    model: PathBuf,
+    /// CLIP model that sees; by default the one that the captioner was trained with.
+    #[arg(long, value_name = "DIR")]
+    clip: Option<PathBuf>,
+    /// Feature store to describe instead of pictures.
+    #[arg(long, value_name = "DIR", conflicts_with = "clip")]
+    features: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+    /// Print JSON instead of lines of picture, tab, caption.
+    #[arg(long, conflicts_with = "output")]
+    json: bool,
+    /// Write JSON to a file.
+    #[arg(long, value_name = "JSON")]
+    output: Option<PathBuf>,
+}
+
+impl Caption {
+    pub fn run(self, device: &Device) -> Result<()> {
+        let model = model_dir(&self.model)?;
+        let (captioner, vocab) = Captioner::load(&model, device)?;
+        let method = self.settings.method(&captioner, &vocab)?;
+        let width = captioner.config().feature_dim;
+        let source = match &self.features {
+            Some(dir) => Source::store(dir, &self.images)?,
+            None => {
+                let clip = match self.clip {
+                    Some(dir) => dir,
+                    None => clip_dir(&model)?,
+                };
+                Source::Pictures(
+                    pictures(&self.images)?,
+                    Box::new(ClipPipeline::load(&clip, device)?),
+                    clip,
+                )
+            }
+        };
+        let (found, from) = source.width();
+        if found != width {
+            bail!(
+                "{} reads features of width {width}, but {from} gives {found}: name the right one with --clip or --features",
+                model.display(),
+            );
+        }
+        let output = Output::open(self.output.as_deref(), self.json, &method)?;
+        // A bar and captions can't share the terminal.
+        let quiet = self.output.is_none() && stdout().is_terminal();
+        Describe { captioner, vocab, method, output, quiet }.all(&source, device)
+    }
+}
+
+/// What is needed to describe images.
+struct Describe {
+    captioner: Captioner,
+    vocab: Vocab,
+    method: Method,
+    output: Output,
+    /// Show no progress.
+    quiet: bool,
+}
+
+impl Describe {
+    fn all(mut self, source: &Source, device: &Device) -> Result<()> {
+        let total = source.len();
+        if total == 0 {
+            bail!("there is no image to describe");
+        }
+        let mut progress = (!self.quiet).then(|| Progress::new("captions", 0, total));
+        let range = |step: usize| step * BATCH..total.min((step + 1) * BATCH);
+        let read = |step| source.read(range(step));
+        let mut failed = 0;
+        prefetch(0..=(total - 1) / BATCH, read, |batches| -> Result<()> {
+            for (step, pixels) in batches {
+                let batch = source.batch(range(step), pixels, device);
+                failed += batch.failed.len();
+                for error in batch.failed {
+                    let line = format!("skipped: {error}");
+                    progress.as_ref().map_or_else(|| eprintln!("{line}"), |p| p.note(&line));
+                }
+                if let Some(grid) = batch.grid {
+                    let found = self.method.decode(&self.captioner, grid, &batch.places)?;
+                    for (&place, found) in batch.places.iter().zip(found) {
+                        let name = source.name(place as usize);
+                        self.output.write(&name, &found, &self.vocab)?;
+                    }
+                }
+                if let Some(progress) = &mut progress {
+                    progress.set(range(step).end, String::new);
+                }
+            }
+            Ok(())
+        })?;
+        if failed == total {
+            bail!("none of the {failed} pictures could be read");
+        }
+        self.output.finish()?;
+        if let Some(progress) = progress {
+            progress.finish("");
+        }
+        if failed > 0 {
+            eprintln!("{failed} of {total} pictures could not be read");
+        }
+        Ok(())
+    }
+}
+
+/// The folder of the captioner to use.
+fn model_dir(run: &Path) -> Result<PathBuf> {
+    let inside = ["model", "scst/model", "mle/model"].map(|inside| run.join(inside));
+    let mut candidates = inside.into_iter().chain([run.to_path_buf()]);
+    match candidates.find(|dir| dir.join("vocab.json").is_file()) {
+        Some(dir) => Ok(dir),
+        None => bail!(
+            "there is no finished captioner in {}: train one with `finecap train mle --out {}`",
+            run.display(),
+            run.display()
+        ),
+    }
+}
+
+/// Where training noted the CLIP model, or the run's own.
+fn clip_dir(model: &Path) -> Result<PathBuf> {
+    let phase = model.parent().unwrap_or(model);
+    let noted = std::fs::read_to_string(phase.join("clip.txt")).unwrap_or_default();
+    let beside = phase.parent().unwrap_or(phase).join("clip/model");
+    let candidates = [PathBuf::from(noted.trim()), beside];
+    let configs = ["config.json", "open_clip_config.json"];
+    match candidates.into_iter().find(|dir| configs.iter().any(|config| dir.join(config).is_file()))
+    {
+        Some(dir) => Ok(dir),
+        None => bail!(
+            "the CLIP model that {} was trained with is not where it was: name it with --clip",
+            model.display()
+        ),
+    }
+}
