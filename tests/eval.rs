@@ -58,7 +58,7 @@ impl Files {
 
     fn eval(&self, candidates: &str, references: &str, more: &[&str]) -> Command {
         let mut command = finecap();
-        command.current_dir(self.path());
+        command.current_dir(self.path()).env_remove("FINECAP_METEOR_DATA");
         command.args(["eval", "captions", "--candidates", candidates]);
         command.args(["--references", references]).args(more);
         command
@@ -122,6 +122,33 @@ fn the_clipscore_example_scores_as_in_coco_caption() {
     let of_image = |image: &str| whole["images"][image]["CIDEr-D"].as_f64().unwrap();
     assert!(((of_image("image1") + of_image("image2")) / 2.0 - number("score")).abs() < 1e-12);
     assert!(found.get("images").is_none());
+}
+
+/// The numbers are METEOR's jar's, with the small data that stand in for its own here.
+#[test]
+fn meteor_needs_its_data() {
+    let files = Files::new().with("refs.json", &references()).with("good.json", &good());
+    let files = files.with("bad.json", &bad());
+    let data = format!("{}/fixtures/meteor", env!("CARGO_MANIFEST_DIR"));
+    let more = ["--json", "--baseline", "bad.json", "--meteor-data", &data];
+    let found = json_of(&succeed(&mut files.eval("good.json", "refs.json", &more)));
+    assert_scores(&found, &[("METEOR", 0.3372550746391245)]);
+    let baseline = found["scores"]["METEOR"]["baseline"].as_f64().unwrap();
+    assert!((baseline - 0.18455086090873227).abs() < 1e-9, "{baseline}");
+
+    let mut from_environment = files.eval("good.json", "refs.json", &[]);
+    from_environment.env("FINECAP_METEOR_DATA", &data);
+    let table = String::from_utf8(succeed(&mut from_environment).stdout).unwrap();
+    assert!(table.contains("\nMETEOR         0.3373"), "{table}");
+
+    let table = succeed(&mut files.eval("good.json", "refs.json", &[])).stdout;
+    let table = String::from_utf8(table).unwrap();
+    assert!(table.contains("METEOR      not available: give"), "{table}");
+    let nowhere = ["--meteor-data", "nowhere"];
+    refused(
+        &mut files.eval("good.json", "refs.json", &nowhere),
+        &["nowhere/meteor-1.5.jar", "data/paraphrase-en.gz"],
+    );
 }
 
 #[test]

@@ -8,8 +8,8 @@ use burn::tensor::Device;
 use clap::{Args, Subcommand, ValueEnum};
 use finecap::captions::{Candidates, References};
 use finecap::metrics::{
-    BleuScores, CiderScores, Interval, RougeScores, TextStatistics, bleu, bootstrap, cider_d,
-    ptb_tokenize, rouge_l,
+    BleuScores, CiderScores, Interval, Meteor, MeteorScores, RougeScores, TextStatistics, bleu,
+    bootstrap, cider_d, ptb_tokenize, rouge_l,
 };
 use finecap::reward::GrammarScorer;
 use serde_json::{Map, Value, json};
@@ -48,6 +48,10 @@ pub struct Captions {
     /// Give the mean probability of being a sentence, by the grammar model of this run.
     #[arg(long, value_name = "RUN")]
     grammar: Option<PathBuf>,
+    /// Folder with METEOR 1.5's own data, meteor-1.5.jar and data/paraphrase-en.gz, as in
+    /// pycocoevalcap's wheel. Without it the environment variable FINECAP_METEOR_DATA is asked.
+    #[arg(long, value_name = "DIR")]
+    meteor_data: Option<PathBuf>,
     /// Score the images that both files have, instead of stopping at the first that one lacks.
     #[arg(long)]
     allow_missing: bool,
@@ -102,6 +106,9 @@ impl Captions {
         };
         let references_of: Vec<Vec<String>> =
             places.iter().map(|&p| references.captions(p).iter().map(cut).collect()).collect();
+        let meteor_data = (self.meteor_data.clone())
+            .or_else(|| std::env::var_os("FINECAP_METEOR_DATA").map(PathBuf::from));
+        let meteor = meteor_data.as_deref().map(Meteor::load).transpose()?;
         let grammar = match &self.grammar {
             None => None,
             Some(run) => {
@@ -114,7 +121,8 @@ impl Captions {
                 None => None,
                 Some((scorer, device)) => Some(probabilities(scorer, texts, device)?),
             };
-            Scores::of(&texts.iter().map(cut).collect::<Vec<_>>(), &references_of, grammar)
+            let captions: Vec<String> = texts.iter().map(cut).collect();
+            Scores::of(&captions, &references_of, meteor.as_ref(), grammar)
         };
         let ours = scores(&texts)?;
         let other = baseline.as_deref().map(scores).transpose()?;
@@ -230,6 +238,7 @@ impl Captions {
 /// What all captions of one system are worth, image by image.
 struct Scores {
     bleu: BleuScores,
+    meteor: Option<MeteorScores>,
     rouge: RougeScores,
     cider: CiderScores,
     grammar: Option<Vec<f64>>,
@@ -240,10 +249,12 @@ impl Scores {
     fn of(
         captions: &[String],
         references: &[Vec<String>],
+        meteor: Option<&Meteor>,
         grammar: Option<Vec<f32>>,
     ) -> Result<Self> {
         Ok(Self {
             bleu: bleu(captions, references)?,
+            meteor: meteor.map(|meteor| meteor.score(captions, references)).transpose()?,
             rouge: rouge_l(captions, references)?,
             cider: cider_d(captions, references)?,
             grammar: grammar.map(|values| values.into_iter().map(f64::from).collect()),
@@ -252,7 +263,9 @@ impl Scores {
     }
 
     fn names(&self) -> Vec<&'static str> {
-        let mut names = vec!["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D"];
+        let mut names = vec!["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"];
+        names.extend(self.meteor.as_ref().map(|_| "METEOR"));
+        names.extend(["ROUGE-L", "CIDEr-D"]);
         names.extend(self.grammar.as_ref().map(|_| "grammar"));
         names
     }
@@ -263,6 +276,7 @@ impl Scores {
             images.iter().map(|&image| values[image]).sum::<f64>() / images.len() as f64
         };
         let mut numbers = self.bleu.of(images).to_vec();
+        numbers.extend(self.meteor.as_ref().map(|meteor| meteor.of(images)));
         numbers.extend([mean(&self.rouge.per_image), mean(&self.cider.per_image)]);
         numbers.extend(self.grammar.as_deref().map(mean));
         numbers
@@ -309,7 +323,7 @@ impl Lines {
             }
             lines.push(line);
         }
-        for (name, why) in NOT_COMPUTED {
+        for (name, why) in self.absent() {
             lines.push(format!("{name:<12}{why}"));
         }
         lines.push(String::new());
@@ -323,6 +337,11 @@ impl Lines {
             found.repetition
         ));
         lines.join("\n")
+    }
+
+    /// Metrics that people look for and that were not computed, with the reason.
+    fn absent(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        NOT_COMPUTED.into_iter().filter(|(name, _)| !self.names.contains(name))
     }
 
     fn json(&self, text: &TextStatistics, settings: &Captions) -> Value {
@@ -342,7 +361,7 @@ impl Lines {
             }
             scores.insert((*name).into(), score);
         }
-        for (name, why) in NOT_COMPUTED {
+        for (name, why) in self.absent() {
             scores.insert(name.into(), why.into());
         }
         json!({
@@ -359,6 +378,9 @@ impl Lines {
     }
 }
 
-/// Metrics that people look for, and why they are not there: never a zero.
-const NOT_COMPUTED: [(&str, &str); 3] =
-    [("METEOR", "not computed"), ("SPICE", "not computed"), ("BERTScore", "not computed")];
+/// Why metrics that people look for may not be there: never a zero.
+const NOT_COMPUTED: [(&str, &str); 3] = [
+    ("METEOR", "not available: give the METEOR 1.5 data with --meteor-data DIR"),
+    ("SPICE", "not computed"),
+    ("BERTScore", "not computed"),
+];

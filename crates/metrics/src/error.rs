@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 /// Why a metric could not be computed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -64,5 +66,16 @@ pub enum MetricsError {
         rows: usize,
         /// Columns expected.
         columns: usize,
+    },
+    /// A file of METEOR's data that can't be read.
+    #[error(
+        "{}: {reason}: name the folder with meteor-1.5.jar and data/paraphrase-en.gz, as pycocoevalcap ships it",
+        file.display()
+    )]
+    MeteorData {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
 }

@@ -1,6 +1,7 @@
-//! Caption metrics that agree with coco-caption: CIDEr-D, BLEU, ROUGE-L, retrieval and text statistics.
+//! Caption metrics that agree with coco-caption: CIDEr-D, BLEU, ROUGE-L, METEOR, retrieval and text
+//! statistics.
 //!
-//! Plain slices in, plain numbers out; no tensors, no files.
+//! Plain slices in, plain numbers out; no tensors, no files but METEOR's own data ([`Meteor`]).
 //!
 //! ```
 //! # fn main() -> Result<(), finecap_metrics::MetricsError> {
@@ -20,6 +21,7 @@ mod corpus;
 mod error;
 mod fine;
 mod frequencies;
+mod meteor;
 mod ngram;
 mod phrases;
 mod porter;
@@ -35,6 +37,7 @@ pub use cider::{CiderD, CiderScores, PreparedReferences, cider_d};
 pub use error::MetricsError;
 pub use fine::{Match, fine_cell_is_missing, fine_phrases, fine_recall, nltk_tokens};
 pub use frequencies::DocumentFrequencies;
+pub use meteor::{Meteor, MeteorScores, MeteorStatistics};
 pub use phrases::phrase_recall;
 pub use porter::porter_stem;
 pub use ptb::{ptb_tokenize, ptb_tokens};

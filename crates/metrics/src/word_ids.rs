@@ -25,6 +25,11 @@ impl WordIds {
         id
     }
 
+    /// The number of a word that has one.
+    pub(crate) fn get(&self, word: &str) -> Option<u32> {
+        self.ids.get(word).copied()
+    }
+
     /// The numbers of the [`words`] of a caption.
     pub fn caption(&mut self, caption: &str) -> Vec<u32> {
         words(caption).map(|word| self.id(word)).collect()
