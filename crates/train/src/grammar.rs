@@ -110,7 +110,12 @@ pub fn train_grammar(
     for step in phase.remaining() {
         let chosen = batch(&images, config.seed, step - 1, settings.batch_size);
         let mut rng = stream(config.seed, step as u64, Purpose::Captions);
-        let (positives, broken) = draw(dataset, &chosen, &negatives, &mut rng);
+        let positives = if settings.captions_in_turn {
+            in_turn(dataset, &chosen, (step - 1) * settings.batch_size, images.len())
+        } else {
+            random_captions(dataset, &chosen, &mut rng)
+        };
+        let broken = broken_versions(&negatives, &positives, &mut rng);
         let encode = |texts: &[&str]| {
             let texts: Vec<String> =
                 texts.iter().map(|text| prompted(&settings.prompt, text)).collect();
@@ -220,19 +225,26 @@ fn scorer(
     Ok(GrammarScorer::new(pipeline, config.clone(), model.head, settings.prompt.clone())?)
 }
 
-/// One random caption of each image, and a broken version of it.
-fn draw<'a>(
-    dataset: &'a Dataset,
-    images: &[usize],
-    negatives: &Negatives,
-    rng: &mut impl Rng,
-) -> (Vec<&'a str>, Vec<Negative>) {
-    let positives: Vec<&str> = images
-        .iter()
-        .map(|&image| dataset.images[image].captions.choose(rng).map_or("", String::as_str))
-        .collect();
-    let broken = positives.iter().map(|caption| negatives.draw(caption, rng)).collect();
-    (positives, broken)
+/// One random caption of each image.
+fn random_captions<'a>(dataset: &'a Dataset, images: &[usize], rng: &mut impl Rng) -> Vec<&'a str> {
+    let one = |&image: &usize| dataset.images[image].captions.choose(rng);
+    images.iter().map(one).map(|caption| caption.map_or("", String::as_str)).collect()
+}
+
+/// The next caption of each image: a batch that begins with visit `first` to one of `count` images
+/// in epochs takes another one than the epoch before did. Images next to each other begin with
+/// different ones, since data sets may sort the captions of an image.
+fn in_turn<'a>(dataset: &'a Dataset, batch: &[usize], first: usize, count: usize) -> Vec<&'a str> {
+    let one = |(visit, &image): (usize, &usize)| {
+        let captions = &dataset.images[image].captions;
+        captions.get((image + visit / count) % captions.len().max(1)).map_or("", String::as_str)
+    };
+    (first..).zip(batch).map(one).collect()
+}
+
+/// A broken version of each caption.
+fn broken_versions(negatives: &Negatives, captions: &[&str], rng: &mut impl Rng) -> Vec<Negative> {
+    captions.iter().map(|caption| negatives.draw(caption, rng)).collect()
 }
 
 /// A caption or a broken one, and what the head should say of it.
@@ -434,7 +446,8 @@ fn validate(
     }
     let settings = &config.grammar;
     let mut rng = stream(config.seed, 0, Purpose::Validation);
-    let (positives, broken) = draw(dataset, images, negatives, &mut rng);
+    let positives = random_captions(dataset, images, &mut rng);
+    let broken = broken_versions(negatives, &positives, &mut rng);
     let of_positives = scorer.probabilities(&positives, device)?;
     let texts: Vec<&str> = broken.iter().map(|negative| negative.text.as_str()).collect();
     let of_broken = scorer.probabilities(&texts, device)?;
@@ -599,6 +612,42 @@ mod tests {
         assert!((of("f1") - 0.75).abs() < 1e-12);
         let none = confusion(&[0.9], &[0.9, 0.9, 0.9]);
         assert_eq!((none[1].1, none[2].1), (0.25, 1.0));
+    }
+
+    #[test]
+    fn captions_in_turn_come_once_before_any_comes_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = ["a\nd\n\ng\n", "b\ne\nf\nh\n", "c\n\n\ni\n"].iter().enumerate();
+        let files: Vec<_> = files
+            .map(|(i, text)| {
+                let path = dir.path().join(i.to_string());
+                std::fs::write(&path, text).unwrap();
+                path
+            })
+            .collect();
+        let dataset = Dataset::captions(&files, 0.25).unwrap();
+        let images = [0, 1, 2];
+        // Three epochs in batches of 2, which begin within epochs too.
+        let mut seen: Vec<Vec<&str>> = vec![Vec::new(); 3];
+        for step in 0..5 {
+            let chosen = batch(&images, 1, step, 2);
+            for (&image, caption) in
+                chosen.iter().zip(in_turn(&dataset, &chosen, step * 2, images.len()))
+            {
+                seen[image].push(caption);
+            }
+        }
+        let begin = |image: usize, n: usize| {
+            let mut captions = seen[image][..n].to_vec();
+            captions.sort_unstable();
+            captions
+        };
+        assert_eq!(begin(0, 3), ["a", "b", "c"]);
+        assert_eq!(begin(1, 2), ["d", "e"]);
+        assert_eq!(begin(1, 3).len(), 3);
+        assert!(seen[2].iter().all(|caption| *caption == "f"));
+        // Not all images begin with the first.
+        assert_eq!((seen[0][0], seen[1][0]), ("a", "e"));
     }
 
     #[test]

@@ -231,6 +231,9 @@ pub struct GrammarSettings {
     pub steps: usize,
     /// Images a step, each with one caption and one broken version of it.
     pub batch_size: usize,
+    /// Take the captions of an image one after the other instead of at random, so that all have
+    /// been seen before any is seen again.
+    pub captions_in_turn: bool,
     /// Optimizer.
     pub optimizer: GrammarOptimizer,
     /// Learning rate.
@@ -270,6 +273,7 @@ impl Default for GrammarSettings {
         Self {
             steps: 600,
             batch_size: 64,
+            captions_in_turn: false,
             optimizer: GrammarOptimizer::Adamw,
             schedule: Schedule::Constant { lr: 1e-4, warmup: 0 },
             weight_decay: 0.01,
