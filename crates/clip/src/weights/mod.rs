@@ -71,11 +71,19 @@ impl ClipWeights {
         let file = WeightFile::open(&weights)?;
         let wrong = |problem: String| ClipError::File { path: weights.clone(), problem };
         let (prefix, layout) = find_clip(file.tensors()).map_err(wrong)?;
-        let known = match (&beside, file.format()) {
-            (Some(beside), _) => Some(beside.config.text_config.hidden_act),
-            (None, Format::TorchScript) => Some(Activation::QuickGelu),
-            (None, _) => None,
-        };
+        // Only OpenAI released TorchScript, and all of it with one activation.
+        let of_format = (file.format() == Format::TorchScript).then_some(Activation::QuickGelu);
+        let of_config = beside.as_ref().map(|beside| beside.config.text_config.hidden_act);
+        if let (Some(format), Some(config)) = (of_format, of_config)
+            && format != config
+        {
+            let problem = format!(
+                "holds OpenAI's weights, which were trained with {format}, but the configuration \
+                 beside it says {config}: correct the one that is wrong"
+            );
+            return Err(wrong(problem));
+        }
+        let known = of_config.or(of_format);
         let activation = match (known, activation) {
             (Some(known), Some(given)) if known != given => {
                 let problem = format!("was trained with {known}, not with {given}: leave it out");
