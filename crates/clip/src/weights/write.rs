@@ -1,6 +1,7 @@
 //! A model's weights into a safetensors file.
 
 use std::borrow::Cow;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -27,7 +28,8 @@ pub(crate) fn write(
     model.visit(&mut writer);
     let counters = counters.iter().map(|(name, count)| {
         let bytes = count.to_le_bytes().to_vec();
-        (name.clone(), Stored { dtype: Dtype::I64, shape: vec![], bytes })
+        let parts: Vec<Part> = vec![Box::new(move || bytes.clone())];
+        (name.clone(), Stored { dtype: Dtype::I64, shape: vec![], parts })
     });
     let tensors = writer.tensors.into_iter().chain(counters);
     // `transformers` refuses files that don't say where their layout comes from.
@@ -42,10 +44,13 @@ struct Writer {
     tensors: BTreeMap<String, Stored>,
 }
 
+/// Bytes that are made when they are written, so that memory never holds the model twice.
+type Part = Box<dyn Fn() -> Vec<u8>>;
+
 struct Stored {
     dtype: Dtype,
     shape: Vec<usize>,
-    bytes: Vec<u8>,
+    parts: Vec<Part>,
 }
 
 impl View for Stored {
@@ -58,11 +63,11 @@ impl View for Stored {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
+        Cow::Owned(self.parts.iter().flat_map(|part| part()).collect())
     }
 
     fn data_len(&self) -> usize {
-        self.bytes.len()
+        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
     }
 }
 
@@ -78,28 +83,34 @@ impl ModuleVisitor for Writer {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let path = self.path.name();
         let place = self.layout.place(&path, self.path.is_linear_weight());
-        let data = param.val().into_data();
-        let mut shape = data.shape().to_vec();
-        let mut values: Vec<f32> = data.iter::<f32>().collect();
-        if let ([rows, columns], true) = (shape.as_slice(), place.transposed) {
-            values = transpose(&values, *rows, *columns);
+        let tensor = param.val();
+        let mut shape = tensor.dims().to_vec();
+        let rows_and_columns = match shape.as_slice() {
+            &[rows, columns] if place.transposed => Some((rows, columns)),
+            _ => None,
+        };
+        if rows_and_columns.is_some() {
             shape.reverse();
         }
         if path == "logit_scale" {
             shape.clear();
         }
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-        // Queries, keys and values are visited in this order, and join in it.
-        let stored = self.tensors.entry(place.name).or_insert_with(|| {
-            let mut shape = shape.clone();
-            if place.third.is_some() {
-                shape[0] = 0;
+        let part: Part = Box::new(move || {
+            let mut values: Vec<f32> = tensor.to_data().iter::<f32>().collect();
+            if let Some((rows, columns)) = rows_and_columns {
+                values = transpose(&values, rows, columns);
             }
-            Stored { dtype: Dtype::F32, shape, bytes: Vec::new() }
+            values.iter().flat_map(|value| value.to_le_bytes()).collect()
         });
-        if place.third.is_some() {
-            stored.shape[0] += shape[0];
+        // Queries, keys and values are visited in this order, and join in it.
+        match self.tensors.entry(place.name) {
+            Entry::Vacant(entry) => {
+                entry.insert(Stored { dtype: Dtype::F32, shape, parts: vec![part] });
+            }
+            Entry::Occupied(mut entry) => {
+                entry.get_mut().shape[0] += shape[0];
+                entry.get_mut().parts.push(part);
+            }
         }
-        stored.bytes.extend(bytes);
     }
 }
