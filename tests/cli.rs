@@ -35,7 +35,7 @@ fn inspect_tells_what_a_file_holds() {
         ("weights/state.pt", "none that finecap knows"),
         ("clip_tiny/model.safetensors", "CLIP of unpublished sizes"),
         (
-            "captioner/reference.safetensors",
+            "captioner/reference.ckpt",
             "captioner, with the names of the paper's code: 23 words",
         ),
     ] {
