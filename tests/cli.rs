@@ -34,10 +34,7 @@ fn inspect_tells_what_a_file_holds() {
         ("weights/script.pt", "TorchScript"),
         ("weights/state.pt", "none that finecap knows"),
         ("clip_tiny/model.safetensors", "CLIP of unpublished sizes"),
-        (
-            "captioner/reference.ckpt",
-            "captioner, with the names of the paper's code: 23 words",
-        ),
+        ("captioner/reference.ckpt", "captioner, with the names of the paper's code: 23 words"),
     ] {
         let text = text(name);
         assert!(text.contains(expected), "{expected} in {text}");
