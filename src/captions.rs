@@ -61,7 +61,11 @@ impl Candidates {
         Self::parse(&text(path)?, &path.display().to_string())
     }
 
-    fn parse(text: &str, file: &str) -> Result<Self, CaptionsError> {
+    /// Reads the text of such a file, which errors call `file`.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn parse(text: &str, file: &str) -> Result<Self, CaptionsError> {
         let mut found = Self { images: Vec::new(), captions: Vec::new() };
         for mut entry in entries(text, file)? {
             let name = entry.names.swap_remove(0);
@@ -100,7 +104,11 @@ impl References {
         Self::parse(&text(path)?, split, &path.display().to_string())
     }
 
-    fn parse(text: &str, split: Option<&str>, file: &str) -> Result<Self, CaptionsError> {
+    /// Reads the text of such a file, which errors call `file`.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn parse(text: &str, split: Option<&str>, file: &str) -> Result<Self, CaptionsError> {
         let mut images = entries(text, file)?;
         if let Some(split) = split {
             images.retain(|entry| entry.split.as_deref() == Some(split));
