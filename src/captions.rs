@@ -26,6 +26,12 @@ pub struct CaptionsError {
     what: String,
 }
 
+impl CaptionsError {
+    pub(crate) fn new(file: &str, what: String) -> Self {
+        Self { file: file.into(), what }
+    }
+}
+
 /// An image and what is said about it, in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
 struct Entry {
@@ -332,7 +338,7 @@ fn with_file_names(mut names: Vec<String>) -> Vec<String> {
 }
 
 /// The file name of a path, with and without its ending.
-fn names_of_file(name: &str) -> Vec<String> {
+pub(crate) fn names_of_file(name: &str) -> Vec<String> {
     let path = Path::new(name);
     let parts = [path.file_name(), path.file_stem()];
     parts.into_iter().flatten().map(|part| part.to_string_lossy().into_owned()).collect()

@@ -14,12 +14,15 @@ use finecap::metrics::{
 use finecap::reward::GrammarScorer;
 use serde_json::{Map, Value, json};
 
+use super::finecapeval::FineCap;
 use super::score::{model_dir, probabilities};
 
 #[derive(Subcommand)]
 pub enum Eval {
     /// Score captions of files against reference captions, as coco-caption does.
     Captions(Captions),
+    /// Score captions on FineCapEval: how much of what annotators noted do they say?
+    Finecap(FineCap),
 }
 
 /// How captions are cut into words.
@@ -76,6 +79,7 @@ impl Eval {
     pub fn run(self, device: impl Fn() -> Result<Device>) -> Result<()> {
         match self {
             Self::Captions(captions) => captions.run(device),
+            Self::Finecap(finecap) => finecap.run(),
         }
     }
 }

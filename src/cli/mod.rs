@@ -6,6 +6,7 @@ mod doctor;
 mod embed;
 mod eval;
 mod features;
+mod finecapeval;
 mod inspect;
 mod lines;
 mod pictures;
