@@ -12,6 +12,7 @@ mod lines;
 mod pictures;
 mod prepare;
 mod report;
+mod retrieval;
 mod scenes;
 mod score;
 mod tokenize;

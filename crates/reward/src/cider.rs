@@ -59,6 +59,11 @@ impl CiderTable {
         Ok(Self { vocabulary, words, frequencies })
     }
 
+    /// The numbers of the words, and the document frequencies.
+    pub fn into_parts(self) -> (WordIds, DocumentFrequencies) {
+        (self.words, self.frequencies)
+    }
+
     /// Number of pictures counted.
     pub fn images(&self) -> usize {
         self.frequencies.images()
