@@ -26,6 +26,12 @@ pub struct CaptionsError {
     what: String,
 }
 
+impl CaptionsError {
+    pub(crate) fn new(file: &str, what: String) -> Self {
+        Self { file: file.into(), what }
+    }
+}
+
 /// An image and what is said about it, in the order of the file.
 #[derive(Debug, Clone, PartialEq)]
 struct Entry {
@@ -61,7 +67,11 @@ impl Candidates {
         Self::parse(&text(path)?, &path.display().to_string())
     }
 
-    fn parse(text: &str, file: &str) -> Result<Self, CaptionsError> {
+    /// Reads the text of such a file, which errors call `file`.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn parse(text: &str, file: &str) -> Result<Self, CaptionsError> {
         let mut found = Self { images: Vec::new(), captions: Vec::new() };
         for mut entry in entries(text, file)? {
             let name = entry.names.swap_remove(0);
@@ -100,7 +110,11 @@ impl References {
         Self::parse(&text(path)?, split, &path.display().to_string())
     }
 
-    fn parse(text: &str, split: Option<&str>, file: &str) -> Result<Self, CaptionsError> {
+    /// Reads the text of such a file, which errors call `file`.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub fn parse(text: &str, split: Option<&str>, file: &str) -> Result<Self, CaptionsError> {
         let mut images = entries(text, file)?;
         if let Some(split) = split {
             images.retain(|entry| entry.split.as_deref() == Some(split));
@@ -324,7 +338,7 @@ fn with_file_names(mut names: Vec<String>) -> Vec<String> {
 }
 
 /// The file name of a path, with and without its ending.
-fn names_of_file(name: &str) -> Vec<String> {
+pub(crate) fn names_of_file(name: &str) -> Vec<String> {
     let path = Path::new(name);
     let parts = [path.file_name(), path.file_stem()];
     parts.into_iter().flatten().map(|part| part.to_string_lossy().into_owned()).collect()

@@ -14,11 +14,13 @@
 //! | [`train`] | data, training phases, checkpoints, evaluation |
 //! | [`report`] | an HTML page on trained captioners |
 //! | [`captions`] | reading captions and references from files |
+//! | [`finecapeval`] | reading the data set FineCapEval |
 //! | [`device`] | choosing a compute device by name |
 //! | [`memory`] | an allocator setting for programs that train |
 
 pub mod captions;
 pub mod device;
+pub mod finecapeval;
 pub mod memory;
 pub mod report;
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    end_with_the_pipe();
     finecap::memory::keep_freed();
     let arguments = cli::Arguments::parse();
     match cli::run(arguments) {
@@ -26,4 +27,13 @@ fn sentence(error: &anyhow::Error) -> String {
         _ if told.ends_with(&cause) => told,
         _ => format!("{told}: {cause}"),
     })
+}
+
+/// A reader that has seen enough ends the program, as is usual, instead of making it panic.
+fn end_with_the_pipe() {
+    // SAFETY: called before there are other threads; the default action needs no handler.
+    #[cfg(unix)]
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
 }

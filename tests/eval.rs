@@ -198,3 +198,27 @@ fn what_does_not_fit_is_named() {
     refused(&mut files.eval("twice.json", "refs.json", &more), &["`image1` has two captions"]);
     refused(&mut files.eval("good.json", "refs.json", &["--grammar", "nowhere"]), &["nowhere"]);
 }
+
+#[test]
+fn a_single_image_is_scored_with_given_frequencies() {
+    let karpathy = |split: &str| {
+        let image = |i: usize, text: &str| json!({"filename": format!("{i}.jpg"), "split": split, "sentences": [{"raw": text}]});
+        json!({"images": [image(1, "a red dog runs on grass"), image(2, "a blue cat sleeps at home")]})
+    };
+    let files = Files::new().with("train.json", &karpathy("train"));
+    let files = files.with("refs.json", &json!({"1": "a red dog runs on grass"}));
+    let files = files.with("caption.json", &json!({"1": "A red dog runs on grass."}));
+    let mut prepare = finecap();
+    prepare.current_dir(files.path()).args(["prepare", "--data", "train.json", "--out", "df"]);
+    succeed(prepare.args(["--set", "captioner.count_threshold=0"]));
+
+    let alone = succeed(&mut files.eval("caption.json", "refs.json", &["--json"]));
+    assert_scores(&json_of(&alone), &[("CIDEr-D", 0.0), ("CIDEr", 0.0)]);
+    assert!(String::from_utf8(alone.stderr).unwrap().contains("--frequencies"));
+    let more = ["--json", "--frequencies", "df/cider.json", "--training", "train.json"];
+    let found = json_of(&succeed(&mut files.eval("caption.json", "refs.json", &more)));
+    assert_scores(&found, &[("CIDEr-D", 10.0), ("CIDEr", 10.0)]);
+    assert_eq!(found["share_seen_in_training"], 1.0);
+    let wrong = ["--frequencies", "refs.json"];
+    refused(&mut files.eval("caption.json", "refs.json", &wrong), &["refs.json", "CIDEr table"]);
+}

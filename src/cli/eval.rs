@@ -8,18 +8,24 @@ use burn::tensor::Device;
 use clap::{Args, Subcommand, ValueEnum};
 use finecap::captions::{Candidates, References};
 use finecap::metrics::{
-    BleuScores, CiderScores, Interval, Meteor, MeteorScores, RougeScores, TextStatistics, bleu,
-    bootstrap, cider_d, ptb_tokenize, rouge_l,
+    BleuScores, Ciders, DocumentFrequencies, Interval, Meteor, MeteorScores, RougeScores,
+    TextStatistics, WordIds, bleu, bootstrap, ciders, ptb_tokenize, rouge_l, share_seen,
 };
-use finecap::reward::GrammarScorer;
+use finecap::reward::{CiderTable, GrammarScorer};
 use serde_json::{Map, Value, json};
 
+use super::finecapeval::FineCap;
+use super::retrieval::Retrieval;
 use super::score::{model_dir, probabilities};
 
 #[derive(Subcommand)]
 pub enum Eval {
     /// Score captions of files against reference captions, as coco-caption does.
     Captions(Captions),
+    /// Score captions on FineCapEval: how much of what annotators noted do they say?
+    Finecap(FineCap),
+    /// Let embeddings of images and texts find each other.
+    Retrieval(Retrieval),
 }
 
 /// How captions are cut into words.
@@ -52,6 +58,15 @@ pub struct Captions {
     /// pycocoevalcap's wheel. Without it the environment variable FINECAP_METEOR_DATA is asked.
     #[arg(long, value_name = "DIR")]
     meteor_data: Option<PathBuf>,
+    /// Document frequencies for CIDEr and CIDEr-D, as `finecap prepare` writes them (cider.json),
+    /// instead of those of the references at hand. They are of training's words, in lower case and
+    /// without punctuation; Penn Treebank words differ from them in endings such as "n't".
+    #[arg(long, value_name = "JSON")]
+    frequencies: Option<PathBuf>,
+    /// Training captions, in any of the formats: give the share of captions that are among them,
+    /// word by word.
+    #[arg(long, value_name = "FILE")]
+    training: Option<PathBuf>,
     /// Score the images that both files have, instead of stopping at the first that one lacks.
     #[arg(long)]
     allow_missing: bool,
@@ -76,6 +91,8 @@ impl Eval {
     pub fn run(self, device: impl Fn() -> Result<Device>) -> Result<()> {
         match self {
             Self::Captions(captions) => captions.run(device),
+            Self::Finecap(finecap) => finecap.run(),
+            Self::Retrieval(retrieval) => retrieval.run(),
         }
     }
 }
@@ -96,8 +113,14 @@ impl Captions {
             baseline = Some(rows.iter().filter_map(|(place, _)| other.remove(place)).collect());
         }
         let (places, texts): (Vec<usize>, Vec<String>) = rows.into_iter().unzip();
-        if places.len() == 1 {
-            eprintln!("note: CIDEr-D over one image is 0 whatever its caption is");
+        let frequencies = match &self.frequencies {
+            Some(path) => Some(CiderTable::load(path)?.into_parts()),
+            None => None,
+        };
+        if places.len() == 1 && frequencies.is_none() {
+            eprintln!(
+                "note: CIDEr over one image is 0 whatever its caption is, without --frequencies"
+            );
         }
 
         let cut = |text: &String| match self.tokenizer {
@@ -116,13 +139,25 @@ impl Captions {
                 Some((GrammarScorer::load(&model_dir(run)?, &device)?, device))
             }
         };
+        let training = match &self.training {
+            Some(path) => Some(training_captions(path, cut)?),
+            None => None,
+        };
         let scores = |texts: &[String]| -> Result<Scores> {
             let grammar = match &grammar {
                 None => None,
                 Some((scorer, device)) => Some(probabilities(scorer, texts, device)?),
             };
             let captions: Vec<String> = texts.iter().map(cut).collect();
-            Scores::of(&captions, &references_of, meteor.as_ref(), grammar)
+            let seen = training.as_ref().map(|training| share_seen(&captions, training));
+            Scores::of(
+                &captions,
+                &references_of,
+                meteor.as_ref(),
+                frequencies.clone(),
+                grammar,
+                seen,
+            )
         };
         let ours = scores(&texts)?;
         let other = baseline.as_deref().map(scores).transpose()?;
@@ -148,7 +183,7 @@ impl Captions {
             intervals,
         };
 
-        let whole = lines.json(&ours.statistics, &self);
+        let whole = lines.json(&ours, &self);
         if let Some(output) = &self.output {
             let images: Map<String, Value> = (places.iter().enumerate())
                 .map(|(row, &place)| (references.name(place).into(), ours.image(row, &texts[row])))
@@ -160,7 +195,7 @@ impl Captions {
         if self.json {
             println!("{}", serde_json::to_string_pretty(&whole)?);
         } else {
-            println!("{} images\n\n{}", texts.len(), lines.table(&ours.statistics));
+            println!("{} images\n\n{}", texts.len(), lines.table(&ours));
         }
         Ok(())
     }
@@ -235,14 +270,23 @@ impl Captions {
     }
 }
 
+/// The captions of a file, cut into words.
+fn training_captions(path: &Path, cut: impl Fn(&String) -> String) -> Result<Vec<String>> {
+    let training = References::read(path, None)?;
+    let captions = (0..training.len()).flat_map(|place| training.captions(place));
+    Ok(captions.map(cut).collect())
+}
+
 /// What all captions of one system are worth, image by image.
 struct Scores {
     bleu: BleuScores,
     meteor: Option<MeteorScores>,
     rouge: RougeScores,
-    cider: CiderScores,
+    ciders: Ciders,
     grammar: Option<Vec<f64>>,
     statistics: TextStatistics,
+    /// Share of captions that are training captions too.
+    seen: Option<f64>,
 }
 
 impl Scores {
@@ -250,22 +294,25 @@ impl Scores {
         captions: &[String],
         references: &[Vec<String>],
         meteor: Option<&Meteor>,
+        frequencies: Option<(WordIds, DocumentFrequencies)>,
         grammar: Option<Vec<f32>>,
+        seen: Option<f64>,
     ) -> Result<Self> {
         Ok(Self {
             bleu: bleu(captions, references)?,
             meteor: meteor.map(|meteor| meteor.score(captions, references)).transpose()?,
             rouge: rouge_l(captions, references)?,
-            cider: cider_d(captions, references)?,
+            ciders: ciders(captions, references, frequencies)?,
             grammar: grammar.map(|values| values.into_iter().map(f64::from).collect()),
             statistics: TextStatistics::of(captions)?,
+            seen,
         })
     }
 
     fn names(&self) -> Vec<&'static str> {
         let mut names = vec!["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"];
         names.extend(self.meteor.as_ref().map(|_| "METEOR"));
-        names.extend(["ROUGE-L", "CIDEr-D"]);
+        names.extend(["ROUGE-L", "CIDEr-D", "CIDEr"]);
         names.extend(self.grammar.as_ref().map(|_| "grammar"));
         names
     }
@@ -277,7 +324,8 @@ impl Scores {
         };
         let mut numbers = self.bleu.of(images).to_vec();
         numbers.extend(self.meteor.as_ref().map(|meteor| meteor.of(images)));
-        numbers.extend([mean(&self.rouge.per_image), mean(&self.cider.per_image)]);
+        let (d, plain) = (&self.ciders.cider_d.per_image, &self.ciders.cider.per_image);
+        numbers.extend([mean(&self.rouge.per_image), mean(d), mean(plain)]);
         numbers.extend(self.grammar.as_deref().map(mean));
         numbers
     }
@@ -301,7 +349,8 @@ struct Lines {
 }
 
 impl Lines {
-    fn table(&self, found: &TextStatistics) -> String {
+    fn table(&self, ours: &Scores) -> String {
+        let found = &ours.statistics;
         let mut lines = vec![format!("{:<12}{:>9}", "", "score")];
         if !self.intervals.is_empty() {
             lines[0] += &format!("{:>18}", "95 % interval");
@@ -336,6 +385,9 @@ impl Lines {
             found.distinct_2,
             found.repetition
         ));
+        if let Some(seen) = ours.seen {
+            lines.push(format!("{:.2} % of the captions are training captions", 100.0 * seen));
+        }
         lines.join("\n")
     }
 
@@ -344,7 +396,8 @@ impl Lines {
         NOT_COMPUTED.into_iter().filter(|(name, _)| !self.names.contains(name))
     }
 
-    fn json(&self, text: &TextStatistics, settings: &Captions) -> Value {
+    fn json(&self, ours: &Scores, settings: &Captions) -> Value {
+        let text = &ours.statistics;
         let mut scores = Map::new();
         for (i, name) in self.names.iter().enumerate() {
             let mut score = json!({ "score": self.ours[i] });
@@ -373,7 +426,9 @@ impl Lines {
             "resamples": settings.resamples,
             "seed": settings.seed,
             "scores": scores,
+            "frequencies": settings.frequencies,
             "text": text,
+            "share_seen_in_training": ours.seen,
         })
     }
 }

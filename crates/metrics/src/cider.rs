@@ -1,10 +1,11 @@
-//! CIDEr-D (Vedantam et al. 2015) as coco-caption computes it under the name "CIDEr".
+//! CIDEr and CIDEr-D (Vedantam et al. 2015); what coco-caption calls "CIDEr" is CIDEr-D.
 //!
 //! Counts are weighted by `ln N - ln max(1, df)`, where `df` is the number of images whose
-//! references contain the n-gram. For each `n` up to 4 the candidate's weights are clipped to the
-//! reference's, multiplied with them, divided by both norms, and damped by `exp(-δ² / (2 · 6²))`,
-//! where δ is the difference of the numbers of **bigrams**. The score is ten times the mean over
-//! `n` and over the references.
+//! references contain the n-gram. CIDEr is the cosine of the weights of candidate and reference.
+//! CIDEr-D clips the candidate's weights to the reference's in the product, and damps it by
+//! `exp(-δ² / (2 · 6²))`, where δ is the difference of the numbers of **bigrams**, so that neither
+//! repeating a good word nor length is rewarded. Both are ten times the mean over `n` up to 4 and
+//! over the references. Words are not stemmed, as in the released code of both.
 
 use crate::corpus::{check_sizes, mean};
 use crate::ngram::{MAX_N, Ngram, sorted_ngrams};
@@ -25,17 +26,17 @@ struct Weighted {
 
 /// The references of one image, ready to compare candidates with.
 ///
-/// The weights come from the [`CiderD`] that prepared them: score with the same one.
+/// The weights come from the [`Cider`] that prepared them: score with the same one.
 #[derive(Debug, Clone)]
 pub struct PreparedReferences(Vec<Weighted>);
 
 /// Scores captions with given document frequencies.
 #[derive(Debug, Clone)]
-pub struct CiderD {
+pub struct Cider {
     frequencies: DocumentFrequencies,
 }
 
-impl CiderD {
+impl Cider {
     /// A scorer with the document frequencies of the references at hand, or of a larger set.
     pub fn new(frequencies: DocumentFrequencies) -> Self {
         Self { frequencies }
@@ -56,10 +57,25 @@ impl CiderD {
     ///
     /// N-grams that the table does not know weigh as if one image had them; the table itself
     /// never changes.
+    pub fn score_d(&self, candidate: &[u32], references: &PreparedReferences) -> f64 {
+        self.scores(candidate, references).d
+    }
+
+    /// CIDEr of one candidate, from 0 to 10; otherwise as [`score_d`](Self::score_d).
     pub fn score(&self, candidate: &[u32], references: &PreparedReferences) -> f64 {
+        self.scores(candidate, references).plain
+    }
+
+    fn scores(&self, candidate: &[u32], references: &PreparedReferences) -> Both {
         let candidate = self.weigh(candidate);
-        let sum: f64 = references.0.iter().map(|r| similarity(&candidate, r)).sum();
-        10.0 * sum / references.0.len() as f64
+        let mut sum = Both { plain: 0.0, d: 0.0 };
+        for reference in &references.0 {
+            let found = similarity(&candidate, reference);
+            sum.plain += found.plain;
+            sum.d += found.d;
+        }
+        let n = references.0.len() as f64;
+        Both { plain: 10.0 * sum.plain / n, d: 10.0 * sum.d / n }
     }
 
     fn weigh(&self, caption: &[u32]) -> Weighted {
@@ -76,27 +92,38 @@ impl CiderD {
     }
 }
 
-/// Mean over `n` of the clipped, damped cosine.
-fn similarity(candidate: &Weighted, reference: &Weighted) -> f64 {
-    let mut products = [0.0; MAX_N];
+/// Both scores of the same caption.
+struct Both {
+    plain: f64,
+    d: f64,
+}
+
+/// Means over `n` of the cosine, and of the clipped, damped one.
+fn similarity(candidate: &Weighted, reference: &Weighted) -> Both {
+    let (mut products, mut clipped) = ([0.0; MAX_N], [0.0; MAX_N]);
     let mut others = reference.entries.iter().peekable();
     for (ngram, weight) in &candidate.entries {
         while others.next_if(|(other, _)| other < ngram).is_some() {}
         if let Some((_, other)) = others.next_if(|(other, _)| other == ngram) {
-            products[ngram.len() - 1] += weight.min(*other) * other;
+            products[ngram.len() - 1] += weight * other;
+            clipped[ngram.len() - 1] += weight.min(*other) * other;
         }
     }
-    let mut sum = 0.0;
-    for (n, product) in products.into_iter().enumerate() {
+    let (mut plain, mut d) = (0.0, 0.0);
+    for n in 0..MAX_N {
         let norms = candidate.norms[n] * reference.norms[n];
         // Zero norms belong to captions shorter than `n` or made of n-grams that all images have.
-        sum += if norms > 0.0 { product / norms } else { 0.0 };
+        if norms > 0.0 {
+            plain += products[n] / norms;
+            d += clipped[n] / norms;
+        }
     }
     let delta = candidate.bigrams - reference.bigrams;
-    sum / MAX_N as f64 * (-delta * delta / (2.0 * SIGMA * SIGMA)).exp()
+    let damped = (-delta * delta / (2.0 * SIGMA * SIGMA)).exp();
+    Both { plain: plain / MAX_N as f64, d: d / MAX_N as f64 * damped }
 }
 
-/// CIDEr-D of a set of captions.
+/// CIDEr or CIDEr-D of a set of captions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CiderScores {
     /// Mean over the images.
@@ -105,10 +132,19 @@ pub struct CiderScores {
     pub per_image: Vec<f64>,
 }
 
+/// Both scores of a set of captions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ciders {
+    /// CIDEr.
+    pub cider: CiderScores,
+    /// CIDEr-D, which coco-caption calls CIDEr.
+    pub cider_d: CiderScores,
+}
+
 /// CIDEr-D of one caption for each image, words separated by whitespace, document frequencies
 /// from the references themselves.
 ///
-/// Over a single image every weight is `ln 1 = 0` and so is the score; use [`CiderD`] with the
+/// Over a single image every weight is `ln 1 = 0` and so is the score; use [`ciders`] with the
 /// frequencies of a larger set there.
 ///
 /// # Errors
@@ -117,20 +153,41 @@ pub fn cider_d<C: AsRef<str>, R: AsRef<str>>(
     candidates: &[C],
     references: &[impl AsRef<[R]>],
 ) -> Result<CiderScores, MetricsError> {
+    Ok(ciders(candidates, references, None)?.cider_d)
+}
+
+/// CIDEr and CIDEr-D of one caption for each image, words separated by whitespace, with document
+/// frequencies that were counted elsewhere, and the numbers of their words; or, with `None`, as
+/// [`cider_d`].
+///
+/// # Errors
+/// [`MetricsError::Lengths`], [`MetricsError::NoReferences`] and [`MetricsError::Empty`].
+pub fn ciders<C: AsRef<str>, R: AsRef<str>>(
+    candidates: &[C],
+    references: &[impl AsRef<[R]>],
+    frequencies: Option<(WordIds, DocumentFrequencies)>,
+) -> Result<Ciders, MetricsError> {
     check_sizes(candidates, references)?;
-    let mut words = WordIds::default();
+    let (mut words, given) = match frequencies {
+        Some((words, frequencies)) => (words, Some(frequencies)),
+        None => (WordIds::default(), None),
+    };
     let references: Vec<Vec<Vec<u32>>> = references
         .iter()
         .map(|captions| captions.as_ref().iter().map(|c| words.caption(c.as_ref())).collect())
         .collect();
-    let scorer = CiderD::new(DocumentFrequencies::from_references(&references)?);
-    let per_image = candidates
-        .iter()
-        .zip(&references)
-        .map(|(candidate, captions)| {
-            let prepared = scorer.prepare(captions)?;
-            Ok(scorer.score(&words.caption(candidate.as_ref()), &prepared))
-        })
-        .collect::<Result<Vec<f64>, MetricsError>>()?;
-    Ok(CiderScores { corpus: mean(&per_image), per_image })
+    let frequencies = match given {
+        Some(frequencies) => frequencies,
+        None => DocumentFrequencies::from_references(&references)?,
+    };
+    let scorer = Cider::new(frequencies);
+    let (mut plain, mut d) = (Vec::new(), Vec::new());
+    for (candidate, captions) in candidates.iter().zip(&references) {
+        let prepared = scorer.prepare(captions)?;
+        let scores = scorer.scores(&words.caption(candidate.as_ref()), &prepared);
+        plain.push(scores.plain);
+        d.push(scores.d);
+    }
+    let scores = |per_image: Vec<f64>| CiderScores { corpus: mean(&per_image), per_image };
+    Ok(Ciders { cider: scores(plain), cider_d: scores(d) })
 }

@@ -1,5 +1,5 @@
-//! Caption metrics that agree with coco-caption: CIDEr-D, BLEU, ROUGE-L, METEOR, retrieval and text
-//! statistics.
+//! Caption metrics that agree with coco-caption (BLEU, ROUGE-L, METEOR, CIDEr-D), and beside them plain
+//! CIDEr, retrieval, FineCapEval and text statistics.
 //!
 //! Plain slices in, plain numbers out; no tensors, no files but METEOR's own data ([`Meteor`]).
 //!
@@ -26,6 +26,7 @@ mod ngram;
 mod phrases;
 mod porter;
 mod ptb;
+mod ranks;
 mod retrieval;
 mod rouge;
 mod text;
@@ -33,7 +34,7 @@ mod word_ids;
 
 pub use bleu::{BleuScores, bleu, sentence_bleu};
 pub use bootstrap::{Interval, bootstrap};
-pub use cider::{CiderD, CiderScores, PreparedReferences, cider_d};
+pub use cider::{Cider, CiderScores, Ciders, PreparedReferences, cider_d, ciders};
 pub use error::MetricsError;
 pub use fine::{Match, fine_cell_is_missing, fine_phrases, fine_recall, nltk_tokens};
 pub use frequencies::DocumentFrequencies;
@@ -41,7 +42,8 @@ pub use meteor::{Meteor, MeteorScores, MeteorStatistics};
 pub use phrases::phrase_recall;
 pub use porter::porter_stem;
 pub use ptb::{ptb_tokenize, ptb_tokens};
-pub use retrieval::{Ranks, Ties};
+pub use ranks::{Ranks, Ties};
+pub use retrieval::{Retrieval, retrieval};
 pub use rouge::{RougeScores, rouge_l, sentence_rouge_l};
 pub use text::{TextStatistics, share_seen, words};
 pub use word_ids::WordIds;

@@ -1,150 +1,139 @@
-//! Ranks and recalls of retrieval.
+//! Retrieval between two sets of embeddings.
 
-use std::slice::from_ref;
+use crate::{MetricsError, Ranks, Ties};
 
-use crate::MetricsError;
+/// Similarities held at a time, at most, unless one row has more.
+const BLOCK: usize = 1 << 21;
 
-/// What wrong answers count that are exactly as similar as the right one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Ties {
-    /// Half of them, rounded up, stand before the right answer: nobody gains by giving all
-    /// pictures the same caption. With `g` more similar and `t` equally similar wrong answers the
-    /// rank is `1 + g + ⌈t / 2⌉`, a whole number, so that recall stays a share of answers.
-    #[default]
-    Fair,
-    /// Later items first, as the paper's evaluation sorts (`argsort()[::-1]`, with a stable sort):
-    /// of the equally similar wrong answers, those of a later column stand before the right one.
-    LaterFirst,
+/// How well images and texts find each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retrieval {
+    /// Rank of its own image among all images, for every text.
+    pub text_to_image: Ranks,
+    /// Rank of the best of its own texts among all texts, for every image.
+    pub image_to_text: Ranks,
 }
 
-/// Ranks of the right answers, best 1.
+/// Ranks by inner products, which are cosines for embeddings of length 1. An image may have several
+/// texts, and has at least one.
 ///
-/// A row of similarities asks, its columns answer: rows are captions and columns images for
-/// text-to-image retrieval, the other way round for image-to-text retrieval. Rows may come in
-/// blocks, one call each, joined by [`Ranks::extend`], so that a large matrix need never exist as
-/// a whole.
+/// Only some rows of the matrix of similarities exist at a time, so that memory grows with the
+/// embeddings and not with their product.
+///
+/// # Shapes
+/// - images: `[M, E]`, texts: `[N, E]`, row by row, with `E` the `width`
+/// - image_of_text: `[N]`, places of images
 ///
 /// ```
-/// # use finecap_metrics::{MetricsError, Ranks, Ties};
+/// # use finecap_metrics::{MetricsError, Ties, retrieval};
 /// # fn main() -> Result<(), MetricsError> {
-/// // Two images and three captions, the last two of the second image.
-/// let captions_by_images = [0.9, 0.2, 0.6, 0.3, 0.1, 0.8];
-/// let text_to_image = Ranks::new(&captions_by_images, 2, &[0, 1, 1], Ties::Fair)?;
-/// assert_eq!(text_to_image.as_slice(), [1, 2, 1]);
-/// let images_by_captions = [0.9, 0.6, 0.1, 0.2, 0.3, 0.8];
-/// let image_to_text =
-///     Ranks::of_best(&images_by_captions, 3, &[vec![0], vec![1, 2]], Ties::Fair)?;
-/// assert_eq!(image_to_text.recall(1), 100.0);
+/// let images = [1.0, 0.0, 0.0, 1.0];
+/// let texts = [0.8, 0.6, 0.6, 0.8, 0.9, 0.1];
+/// let found = retrieval(&images, &texts, 2, &[0, 1, 1], Ties::Fair)?;
+/// assert_eq!(found.text_to_image.as_slice(), [1, 1, 2]);
+/// assert_eq!(found.image_to_text.as_slice(), [2, 1]);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ranks(Vec<usize>);
-
-impl Ranks {
-    /// Ranks the answer `targets[i]` among the columns of row `i`.
-    ///
-    /// # Shapes
-    /// - similarities: `[targets.len(), columns]`, row by row
-    ///
-    /// # Errors
-    /// [`MetricsError::Shape`], [`MetricsError::NoTarget`] and [`MetricsError::NotANumber`].
-    pub fn new(
-        similarities: &[f32],
-        columns: usize,
-        targets: &[usize],
-        ties: Ties,
-    ) -> Result<Self, MetricsError> {
-        let rows: Vec<&[usize]> = targets.iter().map(from_ref).collect();
-        Self::of_best(similarities, columns, &rows, ties)
+///
+/// # Errors
+/// [`MetricsError::Shape`] for values that are not rows of `width`, [`MetricsError::Lengths`] for
+/// texts whose images are not given one by one, [`MetricsError::NoTarget`] for a text of no image
+/// or an image without text, [`MetricsError::NotANumber`], [`MetricsError::Empty`].
+pub fn retrieval(
+    images: &[f32],
+    texts: &[f32],
+    width: usize,
+    image_of_text: &[usize],
+    ties: Ties,
+) -> Result<Retrieval, MetricsError> {
+    let (m, n) = (rows(images, width)?, rows(texts, width)?);
+    if n != image_of_text.len() {
+        return Err(MetricsError::Lengths { candidates: n, references: image_of_text.len() });
     }
+    let mut texts_of_image = vec![Vec::new(); m];
+    for (row, &image) in image_of_text.iter().enumerate() {
+        let own = texts_of_image.get_mut(image);
+        own.ok_or(MetricsError::NoTarget { row, columns: m })?.push(row);
+    }
+    let own_image: Vec<[usize; 1]> = image_of_text.iter().map(|&image| [image]).collect();
+    Ok(Retrieval {
+        text_to_image: ranks(texts, images, width, &own_image, ties)?,
+        image_to_text: ranks(images, texts, width, &texts_of_image, ties)?,
+    })
+}
 
-    /// Ranks the most similar of several right answers of each row, say the captions of an image;
-    /// the other right answers do not count against it.
-    ///
-    /// # Shapes
-    /// - similarities: `[targets.len(), columns]`, row by row
-    ///
-    /// # Errors
-    /// [`MetricsError::Shape`], [`MetricsError::NoTarget`] (also for a row without any right
-    /// answer) and [`MetricsError::NotANumber`].
-    pub fn of_best(
-        similarities: &[f32],
-        columns: usize,
-        targets: &[impl AsRef<[usize]>],
-        ties: Ties,
-    ) -> Result<Self, MetricsError> {
-        let (values, rows) = (similarities.len(), targets.len());
-        if columns == 0 || rows.checked_mul(columns) != Some(values) {
-            return Err(MetricsError::Shape { values, rows, columns });
+fn rows(values: &[f32], width: usize) -> Result<usize, MetricsError> {
+    match values.len().checked_div(width) {
+        Some(0) => Err(MetricsError::Empty),
+        Some(rows) if rows * width == values.len() => Ok(rows),
+        rows => {
+            let (values, rows) = (values.len(), rows.unwrap_or(0));
+            Err(MetricsError::Shape { values, rows, columns: width })
         }
-        let ranks = similarities.chunks(columns).zip(targets).enumerate().map(
-            |(row, (values, targets))| {
-                if let Some(column) = values.iter().position(|value| value.is_nan()) {
-                    return Err(MetricsError::NotANumber { row, column });
-                }
-                rank(values, targets.as_ref(), ties).ok_or(MetricsError::NoTarget { row, columns })
-            },
-        );
-        Ok(Self(ranks.collect::<Result<_, _>>()?))
-    }
-
-    /// Appends the ranks of another block.
-    pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
-    /// Every rank, in order.
-    pub fn as_slice(&self) -> &[usize] {
-        &self.0
-    }
-
-    /// Percentage of answers among the first `k`; 0 without any answers.
-    pub fn recall(&self, k: usize) -> f64 {
-        let hits = self.0.iter().filter(|&&rank| rank <= k).count();
-        100.0 * hits as f64 / self.0.len().max(1) as f64
-    }
-
-    /// Median rank: the mean of the two middle ones of an even number; 0 without any answers.
-    pub fn median(&self) -> f64 {
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable();
-        let (lower, upper) = (sorted.len().saturating_sub(1) / 2, sorted.len() / 2);
-        let middle = sorted.get(lower..=upper).unwrap_or(&[]);
-        middle.iter().sum::<usize>() as f64 / middle.len().max(1) as f64
-    }
-
-    /// Mean rank; 0 without any answers.
-    pub fn mean(&self) -> f64 {
-        self.0.iter().sum::<usize>() as f64 / self.0.len().max(1) as f64
     }
 }
 
-/// Rank of the best target; nothing if there is no target or one beyond the columns.
-fn rank(values: &[f32], targets: &[usize], ties: Ties) -> Option<usize> {
-    // The most similar target and, of equally similar ones, the latest.
-    let mut best: Option<(f32, usize)> = None;
-    for &target in targets {
-        let own = (*values.get(target)?, target);
-        if best.is_none_or(|best| own > best) {
-            best = Some(own);
-        }
+/// Ranks of the right answers to questions, one block of questions after another.
+fn ranks(
+    questions: &[f32],
+    answers: &[f32],
+    width: usize,
+    targets: &[impl AsRef<[usize]>],
+    ties: Ties,
+) -> Result<Ranks, MetricsError> {
+    let columns = answers.len() / width;
+    let block = (BLOCK / columns).max(1);
+    let mut similarities = Vec::new();
+    let mut all = Ranks::default();
+    let blocks = questions.chunks(block * width).zip(targets.chunks(block));
+    for (start, (questions, targets)) in (0..).step_by(block).zip(blocks) {
+        similarities.resize(targets.len() * columns, 0.0);
+        products(questions, answers, width, &mut similarities);
+        let found = Ranks::of_best(&similarities, columns, targets, ties);
+        all.extend(found.map_err(|error| within(error, start))?);
     }
-    let (own, latest) = best?;
-    // No target is more similar than the best one, so these are wrong answers only.
-    let greater = values.iter().filter(|&&value| value > own).count();
-    let tied = |from: usize| values[from..].iter().filter(|&&value| value == own).count();
-    let before = match ties {
-        Ties::Fair => {
-            let mut right: Vec<usize> =
-                targets.iter().copied().filter(|&target| values[target] == own).collect();
-            right.sort_unstable();
-            right.dedup();
-            (tied(0) - right.len()).div_ceil(2)
+    Ok(all)
+}
+
+/// `output[i, j]` becomes the inner product of question `i` and answer `j`.
+fn products(questions: &[f32], answers: &[f32], width: usize, output: &mut [f32]) {
+    let (q, a) = (questions.len() / width, answers.len() / width);
+    assert_eq!(output.len(), q * a);
+    let (width, stride, columns) = (width, width as isize, a as isize);
+    // SAFETY: the strides stay inside the slices, which hold `q × width` and `a × width` values;
+    // the output holds `q × a`, as was checked, and nothing else refers to it.
+    unsafe {
+        matrixmultiply::sgemm(
+            q,
+            width,
+            a,
+            1.0,
+            questions.as_ptr(),
+            stride,
+            1,
+            answers.as_ptr(),
+            1,
+            stride,
+            0.0,
+            output.as_mut_ptr(),
+            columns,
+            1,
+        );
+    }
+}
+
+/// An error about a row of a block, about the row of the whole.
+fn within(error: MetricsError, start: usize) -> MetricsError {
+    match error {
+        MetricsError::NotANumber { row, column } => {
+            MetricsError::NotANumber { row: row + start, column }
         }
-        Ties::LaterFirst => tied(latest + 1),
-    };
-    Some(1 + greater + before)
+        MetricsError::NoTarget { row, columns } => {
+            MetricsError::NoTarget { row: row + start, columns }
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -152,55 +141,45 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranks_count_what_is_better() {
-        let similarities = [0.9, 0.1, 0.5, 0.2, 0.8, 0.3, 0.7, 0.6, 0.4];
-        let ranks = Ranks::new(&similarities, 3, &[0, 0, 2], Ties::Fair).unwrap();
-        assert_eq!(ranks.as_slice(), [1, 3, 3]);
-        assert!((ranks.recall(1) - 100.0 / 3.0).abs() < 1e-12);
-        assert_eq!((ranks.recall(3), ranks.median(), ranks.mean()), (100.0, 3.0, 7.0 / 3.0));
+    fn blocks_rank_as_the_whole_does() {
+        // Small whole numbers, so that products are exact and ties real.
+        let value = |i: usize| ((i * 7919 + i / 3) % 5) as f32 - 2.0;
+        let (m, n, width) = (1500, 3000, 3);
+        let images: Vec<f32> = (0..m * width).map(value).collect();
+        let texts: Vec<f32> = (0..n * width).map(|i| value(i + 1)).collect();
+        let image_of_text: Vec<usize> = (0..n).map(|text| text % m).collect();
+        assert!(m * n > 2 * BLOCK);
+        let mut whole = vec![0.0; n * m];
+        for (i, row) in whole.chunks_mut(m).enumerate() {
+            for (j, value) in row.iter_mut().enumerate() {
+                *value = (0..width).map(|k| texts[i * width + k] * images[j * width + k]).sum();
+            }
+        }
+        for ties in [Ties::Fair, Ties::LaterFirst] {
+            let found = retrieval(&images, &texts, width, &image_of_text, ties).unwrap();
+            assert_eq!(found.text_to_image, Ranks::new(&whole, m, &image_of_text, ties).unwrap());
+            let turned: Vec<f32> =
+                (0..m).flat_map(|j| whole.iter().skip(j).step_by(m)).copied().collect();
+            let own: Vec<[usize; 2]> = (0..m).map(|image| [image, image + m]).collect();
+            let expected = Ranks::of_best(&turned, n, &own, ties).unwrap();
+            assert_eq!(found.image_to_text, expected);
+        }
     }
 
     #[test]
-    fn equal_similarities_earn_nothing() {
-        let fair = |n: usize| {
-            let targets: Vec<usize> = (0..n).collect();
-            Ranks::new(&vec![0.5; n * n], n, &targets, Ties::Fair).unwrap()
+    fn what_does_not_fit_is_named() {
+        let of = |images: &[f32], texts: &[f32], own: &[usize]| {
+            retrieval(images, texts, 2, own, Ties::Fair).unwrap_err()
         };
-        assert_eq!(fair(4).as_slice(), [3, 3, 3, 3]);
-        assert_eq!(fair(1).as_slice(), [1]);
-        let later = Ranks::new(&[0.5; 9], 3, &[0, 1, 2], Ties::LaterFirst).unwrap();
-        assert_eq!(later.as_slice(), [3, 2, 1]);
-    }
-
-    #[test]
-    fn right_answers_do_not_stand_in_each_others_way() {
-        let row = [0.5, 0.9, 0.7, 0.7, 0.7];
-        let best = |targets: &[usize], ties| {
-            Ranks::of_best(&row, 5, &[targets], ties).unwrap().as_slice()[0]
-        };
-        assert_eq!(best(&[0, 2, 3], Ties::Fair), 3);
-        assert_eq!(best(&[3, 3, 2], Ties::LaterFirst), 3);
-        assert_eq!(best(&[4, 2], Ties::LaterFirst), 2);
-        assert_eq!(best(&[2, 2, 3, 4], Ties::Fair), 2);
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_lies_between() {
-        assert_eq!(Ranks(vec![9, 1, 4, 2]).median(), 3.0);
-        let none = Ranks::new(&[], 3, &[], Ties::Fair).unwrap();
-        assert_eq!((none.median(), none.mean(), none.recall(1)), (0.0, 0.0, 0.0));
-    }
-
-    #[test]
-    fn bad_input_is_an_error() {
-        let nan = Ranks::new(&[0.0, f32::NAN], 2, &[0], Ties::Fair).unwrap_err();
-        assert_eq!(nan, MetricsError::NotANumber { row: 0, column: 1 });
-        let shape = Ranks::new(&[0.0; 3], 2, &[0], Ties::Fair).unwrap_err();
-        assert_eq!(shape, MetricsError::Shape { values: 3, rows: 1, columns: 2 });
-        assert!(Ranks::new(&[], 0, &[0], Ties::Fair).is_err());
-        let missing = MetricsError::NoTarget { row: 1, columns: 2 };
-        assert_eq!(Ranks::new(&[0.0; 4], 2, &[1, 2], Ties::Fair).unwrap_err(), missing);
-        let none = Ranks::of_best(&[0.0; 4], 2, &[vec![0], vec![]], Ties::Fair);
-        assert_eq!(none.unwrap_err(), missing);
+        let two = [1.0, 0.0, 0.0, 1.0];
+        let error = of(&two[..3], &two, &[0, 1]);
+        assert_eq!(error, MetricsError::Shape { values: 3, rows: 1, columns: 2 });
+        assert_eq!(of(&[], &two, &[0, 1]), MetricsError::Empty);
+        assert_eq!(of(&two, &two, &[0]), MetricsError::Lengths { candidates: 2, references: 1 });
+        assert_eq!(of(&two, &two, &[0, 2]), MetricsError::NoTarget { row: 1, columns: 2 });
+        assert_eq!(of(&two, &two, &[1, 1]), MetricsError::NoTarget { row: 0, columns: 2 });
+        let broken = [1.0, 0.0, f32::NAN, 1.0];
+        assert_eq!(of(&two, &broken, &[0, 1]), MetricsError::NotANumber { row: 1, column: 0 });
+        assert!(retrieval(&[], &[], 0, &[], Ties::Fair).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! CIDEr-D against coco-caption's own numbers.
 
-use finecap_metrics::{CiderD, DocumentFrequencies, MetricsError, WordIds, cider_d};
+use finecap_metrics::{Cider, DocumentFrequencies, MetricsError, WordIds, cider_d, ciders};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -92,13 +92,29 @@ fn a_given_table_of_frequencies_agrees() {
 
     let references: Vec<_> = lists(&data["references"]).iter().map(|refs| ids(refs)).collect();
     let candidates = ids(&strings(&data["candidates"]));
-    let scorer = CiderD::new(given);
+    let scorer = Cider::new(given.clone());
     let scores: Vec<f64> = candidates
         .iter()
         .zip(&references)
-        .map(|(candidate, refs)| scorer.score(candidate, &scorer.prepare(refs).unwrap()))
+        .map(|(candidate, refs)| scorer.score_d(candidate, &scorer.prepare(refs).unwrap()))
         .collect();
     assert_close(&scores, &numbers(&data["table_per_image"]));
+
+    let (candidates, references) = (strings(&data["candidates"]), lists(&data["references"]));
+    let both = ciders(&candidates, &references, Some((words, given))).unwrap();
+    assert_close(&both.cider_d.per_image, &scores);
+    assert_close(&both.cider.per_image, &numbers(&data["plain_table_per_image"]));
+}
+
+#[test]
+fn plain_cider_agrees_with_the_published_rule() {
+    let data = fixture();
+    let both = ciders(&strings(&data["candidates"]), &lists(&data["references"]), None).unwrap();
+    assert_close(&both.cider_d.per_image, &numbers(&data["per_image"]));
+    let expected = numbers(&data["plain_per_image"]);
+    assert_close(&both.cider.per_image, &expected);
+    let mean = expected.iter().sum::<f64>() / expected.len() as f64;
+    assert_close(&[both.cider.corpus], &[mean]);
 }
 
 #[test]
@@ -110,11 +126,11 @@ fn a_single_image_scores_zero() {
 #[test]
 fn a_table_of_a_larger_set_scores_a_single_image() {
     let references = [vec![vec![0, 1, 2, 3, 4]], vec![vec![5, 6]]];
-    let scorer = CiderD::new(DocumentFrequencies::from_references(&references).unwrap());
+    let scorer = Cider::new(DocumentFrequencies::from_references(&references).unwrap());
     let prepared = scorer.prepare(&references[0]).unwrap();
-    assert!((scorer.score(&[0, 1, 2, 3, 4], &prepared) - 10.0).abs() < 1e-9);
-    assert_eq!(scorer.score(&[5, 6], &prepared), 0.0);
-    assert_eq!(scorer.score(&[], &prepared), 0.0);
+    assert!((scorer.score_d(&[0, 1, 2, 3, 4], &prepared) - 10.0).abs() < 1e-9);
+    assert_eq!(scorer.score_d(&[5, 6], &prepared), 0.0);
+    assert_eq!(scorer.score_d(&[], &prepared), 0.0);
     assert_eq!(scorer.prepare(&[]).unwrap_err(), MetricsError::NoReferences { image: 0 });
 }
 
@@ -171,8 +187,8 @@ proptest! {
         references in prop::collection::vec(prop::collection::vec(0u32..7, 0..40), 1..6),
     ) {
         let table: Vec<_> = table.into_iter().collect();
-        let scorer = CiderD::new(DocumentFrequencies::from_counts(9, &table).unwrap());
-        let score = scorer.score(&candidate, &scorer.prepare(&references).unwrap());
+        let scorer = Cider::new(DocumentFrequencies::from_counts(9, &table).unwrap());
+        let score = scorer.score_d(&candidate, &scorer.prepare(&references).unwrap());
         prop_assert!((0.0..=10.0 + 1e-9).contains(&score), "{score}");
         if candidate.is_empty() {
             prop_assert_eq!(score, 0.0);

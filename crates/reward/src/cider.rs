@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use finecap_metrics::{CiderD, DocumentFrequencies, PreparedReferences, WordIds};
+use finecap_metrics::{Cider, DocumentFrequencies, PreparedReferences, WordIds};
 use serde::{Deserialize, Serialize};
 
 use crate::reward::check_images;
@@ -59,6 +59,11 @@ impl CiderTable {
         Ok(Self { vocabulary, words, frequencies })
     }
 
+    /// The numbers of the words, and the document frequencies.
+    pub fn into_parts(self) -> (WordIds, DocumentFrequencies) {
+        (self.words, self.frequencies)
+    }
+
     /// Number of pictures counted.
     pub fn images(&self) -> usize {
         self.frequencies.images()
@@ -90,7 +95,7 @@ impl CiderTable {
 /// CIDEr-D of a caption against its picture's references, end of caption included.
 pub struct CiderReward {
     words: WordIds,
-    scorer: CiderD,
+    scorer: Cider,
     references: Vec<PreparedReferences>,
 }
 
@@ -118,7 +123,7 @@ impl CiderReward {
     ) -> Result<Self, RewardError> {
         table.check_vocabulary(vocabulary)?;
         let mut words = table.words.clone();
-        let scorer = CiderD::new(table.frequencies.clone());
+        let scorer = Cider::new(table.frequencies.clone());
         let references = references
             .iter()
             .enumerate()
@@ -143,7 +148,7 @@ impl Reward for CiderReward {
         check_images(self.name(), candidates, self.references.len())?;
         let score = |candidate: &Candidate| {
             let ids = caption_ids(&mut self.words, candidate.text, candidate.ended);
-            self.scorer.score(&ids, &self.references[candidate.image]) as f32
+            self.scorer.score_d(&ids, &self.references[candidate.image]) as f32
         };
         Ok(candidates.iter().map(score).collect())
     }

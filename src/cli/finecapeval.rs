@@ -1,0 +1,209 @@
+//! `finecap eval finecap`
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use finecap::captions::Candidates;
+use finecap::finecapeval::{CRITERIA, FineCapEval};
+use finecap::metrics::{Interval, Match, bootstrap, cider_d, fine_recall, ptb_tokenize};
+use serde_json::{Map, Value, json};
+
+/// How words are matched, under the names that are printed.
+const MODES: [(&str, Match); 2] = [("reference", Match::Reference), ("strict", Match::Strict)];
+
+#[derive(Args)]
+pub struct FineCap {
+    /// Captions, in any format that `finecap eval captions` reads.
+    #[arg(long, value_name = "FILE")]
+    candidates: PathBuf,
+    /// FineCapEval's csv file, with the columns image, caption, background, object and relation.
+    #[arg(long, value_name = "CSV")]
+    data: PathBuf,
+    /// Score the images that both files have, instead of stopping at the first that one lacks.
+    #[arg(long)]
+    allow_missing: bool,
+    /// Resamples of the images for intervals; 0 for none.
+    #[arg(long, default_value_t = 1000)]
+    resamples: usize,
+    /// Seed of the resamples.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// File for all numbers, each image's included (JSON).
+    #[arg(long, value_name = "JSON")]
+    output: Option<PathBuf>,
+    /// Print the numbers as JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One number of every image.
+struct Column {
+    criterion: &'static str,
+    mode: &'static str,
+    per_image: Vec<f64>,
+}
+
+impl FineCap {
+    pub fn run(self) -> Result<()> {
+        let data = FineCapEval::read(&self.data)?;
+        let rows = self.matched(&data)?;
+        let columns = columns(&data, &rows)?;
+        let numbers = |images: &[usize]| -> Vec<f64> {
+            let mean = |column: &Column| {
+                images.iter().map(|&i| column.per_image[i]).sum::<f64>() / images.len() as f64
+            };
+            columns.iter().map(mean).collect()
+        };
+        let scores = numbers(&(0..rows.len()).collect::<Vec<_>>());
+        let intervals = match self.resamples {
+            0 => Vec::new(),
+            times => bootstrap(rows.len(), times, self.seed, numbers)?,
+        };
+
+        let mut whole = json!({
+            "count": rows.len(),
+            "rows_left_out": data.left_out,
+            "candidates": self.candidates,
+            "data": self.data,
+            "resamples": self.resamples,
+            "seed": self.seed,
+            "scores": nested(&columns, |i| match intervals.get(i) {
+                Some(found) => json!({"score": scores[i], "interval": [found.low, found.high]}),
+                None => json!({ "score": scores[i] }),
+            }),
+        });
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&whole)?);
+        } else {
+            println!("{}", table(&columns, &scores, &intervals, rows.len(), data.left_out));
+        }
+        if let Some(output) = &self.output {
+            let images: Map<String, Value> = (rows.iter().enumerate())
+                .map(|(row, (place, caption))| {
+                    let mut image = nested(&columns, |i| json!(columns[i].per_image[row]));
+                    image.insert("caption".into(), caption.as_str().into());
+                    (data.images[*place].name.clone(), image.into())
+                })
+                .collect();
+            whole["images"] = images.into();
+            finecap::train::write_json(output, &whole)?;
+        }
+        Ok(())
+    }
+
+    /// Places of the images with their captions, in the order of the data set.
+    fn matched(&self, data: &FineCapEval) -> Result<Vec<(usize, String)>> {
+        let candidates = Candidates::read(&self.candidates)?;
+        let mut captions: Vec<Option<String>> = vec![None; data.images.len()];
+        let mut unknown = Vec::new();
+        for (image, caption) in candidates.images.into_iter().zip(candidates.captions) {
+            let Some(place) = data.find(&image) else {
+                unknown.push(image);
+                continue;
+            };
+            if captions[place].replace(caption).is_some() {
+                bail!(
+                    "{}: image `{}` has two captions, under different names",
+                    self.candidates.display(),
+                    data.images[place].name
+                );
+            }
+        }
+        let absent = captions.iter().filter(|caption| caption.is_none()).count();
+        let first = captions.iter().position(Option::is_none);
+        let remedy = "score what both files have with --allow-missing";
+        if self.allow_missing {
+            if absent == captions.len() {
+                bail!(
+                    "{}: none of its images is in {}",
+                    self.candidates.display(),
+                    self.data.display()
+                );
+            }
+            if absent + unknown.len() > 0 {
+                eprintln!(
+                    "note: {} images are scored: {absent} of the data set have no caption, {} captions are of other images",
+                    captions.len() - absent,
+                    unknown.len()
+                );
+            }
+        } else if let Some(image) = unknown.first() {
+            bail!(
+                "{}: image `{image}` ({} in all) is not in {}: {remedy}",
+                self.candidates.display(),
+                unknown.len(),
+                self.data.display()
+            );
+        } else if let Some(place) = first {
+            bail!(
+                "{}: image `{}` of {} ({absent} in all) has no caption: {remedy}",
+                self.candidates.display(),
+                data.images[place].name,
+                self.data.display()
+            );
+        }
+        let found = captions.into_iter().enumerate();
+        Ok(found.filter_map(|(place, caption)| Some((place, caption?))).collect())
+    }
+}
+
+/// CIDEr-D against the annotators' captions, then every criterion by both rules.
+fn columns(data: &FineCapEval, rows: &[(usize, String)]) -> Result<Vec<Column>> {
+    let words: Vec<String> = rows.iter().map(|(_, caption)| ptb_tokenize(caption)).collect();
+    let references: Vec<Vec<String>> = rows
+        .iter()
+        .map(|(place, _)| data.images[*place].captions.iter().map(|c| ptb_tokenize(c)).collect())
+        .collect();
+    let per_image = cider_d(&words, &references)?.per_image;
+    let mut columns = vec![Column { criterion: "overall", mode: "CIDEr-D", per_image }];
+    for (i, criterion) in CRITERIA.into_iter().enumerate() {
+        for (mode, how) in MODES {
+            let recall = |(place, caption): &(usize, String)| {
+                // An image whose rows have no phrase counts 0, as in the released scorer.
+                fine_recall(caption, &data.images[*place].phrases[i], how).unwrap_or(0.0)
+            };
+            let per_image = rows.iter().map(recall).collect();
+            columns.push(Column { criterion, mode, per_image });
+        }
+    }
+    Ok(columns)
+}
+
+/// `{"object": {"reference": ..., "strict": ...}, ...}`
+fn nested(columns: &[Column], value: impl Fn(usize) -> Value) -> Map<String, Value> {
+    let mut all = Map::new();
+    for (i, column) in columns.iter().enumerate() {
+        all.entry(column.criterion).or_insert_with(|| json!({}))[column.mode] = value(i);
+    }
+    all
+}
+
+fn table(
+    columns: &[Column],
+    scores: &[f64],
+    intervals: &[Interval],
+    images: usize,
+    left_out: usize,
+) -> String {
+    let mut lines = vec![format!("{images} images")];
+    if left_out > 0 {
+        lines[0] += &format!(", {left_out} rows left out because a column is empty");
+    }
+    lines.push(String::new());
+    let heading = if intervals.is_empty() { "" } else { "95 % interval" };
+    lines.push(format!("{:<12}{:<11}{:>8}{heading:>18}", "", "words match", "score"));
+    for (i, column) in columns.iter().enumerate() {
+        let mut line = format!("{:<12}{:<11}{:>8.4}", column.criterion, column.mode, scores[i]);
+        if let Some(found) = intervals.get(i) {
+            line += &format!("{:>18}", format!("{:.4}..{:.4}", found.low, found.high));
+        }
+        lines.push(line);
+    }
+    lines.push(String::new());
+    lines.push(
+        "reference: a stem anywhere in the caption, as released; strict: a word of the same stem"
+            .into(),
+    );
+    lines.join("\n")
+}
