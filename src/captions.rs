@@ -55,6 +55,8 @@ pub struct Candidates {
     pub images: Vec<String>,
     /// The caption of each image; may be empty text.
     pub captions: Vec<String>,
+    /// How they were decoded, where the file says so, as that of `finecap caption --output` does.
+    pub decoding: Option<Value>,
 }
 
 impl Candidates {
@@ -72,7 +74,7 @@ impl Candidates {
     /// # Errors
     /// Those of [`read`](Self::read).
     pub fn parse(text: &str, file: &str) -> Result<Self, CaptionsError> {
-        let mut found = Self { images: Vec::new(), captions: Vec::new() };
+        let mut found = Self { images: Vec::new(), captions: Vec::new(), decoding: decoding(text) };
         for mut entry in entries(text, file)? {
             let name = entry.names.swap_remove(0);
             match <[String; 1]>::try_from(entry.captions) {
@@ -89,6 +91,14 @@ impl Candidates {
         }
         Ok(found)
     }
+}
+
+/// The settings that the first item of a list, or the first line, has beside its caption.
+fn decoding(text: &str) -> Option<Value> {
+    let text = text.trim_start();
+    let items = text.strip_prefix('[').unwrap_or(text);
+    let first = serde_json::Deserializer::from_str(items).into_iter::<Value>().next()?.ok()?;
+    first.get("decoding").cloned()
 }
 
 /// Reference captions of images.
@@ -159,6 +169,11 @@ impl References {
     /// The name of an image that is shown.
     pub fn name(&self, place: usize) -> &str {
         &self.images[place].names[0]
+    }
+
+    /// All names of an image.
+    pub fn names(&self, place: usize) -> &[String] {
+        &self.images[place].names
     }
 
     /// The references of an image, at least one.

@@ -222,3 +222,59 @@ fn a_single_image_is_scored_with_given_frequencies() {
     let wrong = ["--frequencies", "refs.json"];
     refused(&mut files.eval("caption.json", "refs.json", &wrong), &["refs.json", "CIDEr table"]);
 }
+
+#[test]
+fn pictures_are_seen_by_a_clip_model() {
+    let fixture = |name: &str| {
+        Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("fixtures").join(name)
+    };
+    let read = |name: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(fixture(name)).unwrap()).unwrap()
+    };
+    let candidates = read("clipscore/candidates.json");
+    let pairs = candidates.as_object().unwrap();
+    let decoded: Vec<Value> = (pairs.iter())
+        .map(
+            |(image, caption)| json!({"image": image, "caption": caption, "decoding": {"beam": 3}}),
+        )
+        .collect();
+    let files = Files::new().with("c.json", &json!(decoded)).with("plain.json", &candidates);
+    let (references, clip) = (fixture("clipscore/references.json"), fixture("clipscore"));
+    let (references, clip) = (references.to_str().unwrap(), clip.to_str().unwrap());
+    let pictures = fixture("preprocess");
+    let pictures = pictures.to_str().unwrap();
+    let more = ["--images", pictures, "--clip", clip, "--json", "--baseline", "plain.json"];
+    let found = json_of(&succeed(files.eval("c.json", references, &more).args(["--output", "o"])));
+    assert_eq!(found["decoding"], json!({"beam": 3}));
+
+    // Means and single values are those of the script that checks `finecap score`.
+    let expected = read("clipscore/expected.json");
+    let images =
+        serde_json::from_str::<Value>(&fs::read_to_string(files.path().join("o")).unwrap())
+            .unwrap();
+    for (ours, theirs) in [("CLIP-S", "CLIPScore"), ("RefCLIP-S", "RefCLIPScore")] {
+        let mut mean = 0.0;
+        for (image, scores) in expected.as_object().unwrap() {
+            let value = scores[theirs].as_f64().unwrap();
+            let off = (images["images"][image][ours].as_f64().unwrap() - value).abs();
+            assert!(off < 1e-5, "{image} {ours}");
+            mean += value / 4.0;
+        }
+        let score = &found["scores"][ours];
+        assert!((score["score"].as_f64().unwrap() - mean).abs() < 1e-5, "{ours}: {score}");
+        assert_eq!(score["difference"], 0.0, "the same captions");
+    }
+    let recall = |k: &str| found["scores"][k]["score"].as_f64().unwrap();
+    assert_eq!(recall("R@5"), 100.0, "there are four pictures");
+    assert!(recall("R@1") <= recall("R@5"));
+
+    let table = succeed(&mut files.eval("c.json", references, &more[..4]));
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.contains("beam") && table.contains("RefCLIP-S"), "{table}");
+    let lost = Files::new()
+        .with("c.json", &json!({"no-such": "x"}))
+        .with("r.json", &json!({"no-such": ["y"]}));
+    refused(&mut lost.eval("c.json", "r.json", &more[..4]), &["`no-such`", "preprocess"]);
+    let lonely = files.eval("c.json", references, &more[..2]).output().unwrap();
+    assert_eq!(lonely.status.code(), Some(2));
+}

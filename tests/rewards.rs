@@ -170,6 +170,26 @@ fn a_grammar_model_of_pictures_rewards() {
     let evaluation = world.read("run/scst/evaluation.json");
     assert_eq!(evaluation["captions"].as_array().unwrap().len(), 4);
     assert!(evaluation["scores"]["grammar"].is_number(), "{evaluation}");
+    // The same captions by coco-caption's words, with intervals.
+    let mut eval = finecap();
+    eval.env_remove("FINECAP_METEOR_DATA").args(["eval", "run", "--json"]).arg(world.path("run"));
+    let scored = succeed(&mut eval);
+    let scored: Value = serde_json::from_slice(&scored.stdout).unwrap();
+    let scored = &scored[world.path("run/scst").display().to_string()];
+    assert_eq!((&scored["count"], &scored["decoding"]), (&json!(4), &json!("greedy")));
+    for (ours, noted) in [("CLIP-S", "clip_s"), ("RefCLIP-S", "ref_clip_s"), ("R@1", "r1")] {
+        let score = &scored["scores"][ours];
+        let value = score["score"].as_f64().unwrap();
+        let noted = evaluation["scores"][noted].as_f64().unwrap();
+        assert!((value - noted).abs() < 1e-6, "{ours}: {value}, not {noted}");
+        let bound = |i: usize| score["interval"][i].as_f64().unwrap();
+        assert!(bound(0) <= value + 1e-9 && value <= bound(1) + 1e-9, "{score}");
+    }
+    assert!(scored["scores"]["grammar"]["score"].is_number());
+    let mut nothing = finecap();
+    nothing.args(["eval", "run"]).arg(world.path("data"));
+    assert!(fail(&mut nothing).contains("no evaluation.json"));
+
     // The same captioner from two folders is not two seeds.
     fs::create_dir(world.path("both")).unwrap();
     for copy in ["a", "b"] {

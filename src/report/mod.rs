@@ -8,7 +8,7 @@ mod runs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use finecap_train::{TableRow, write_file};
+use finecap_train::{EvaluationFile, TableRow, write_file};
 
 use curves::Chart;
 use page::Page;
@@ -16,6 +16,27 @@ use runs::{Run, find};
 
 /// Most pictures in the gallery, by default.
 pub const PICTURES: usize = 60;
+
+/// Every `evaluation.json` in a folder and below, with its own folder.
+///
+/// # Errors
+/// A folder without evaluations, a file that cannot be read.
+pub fn evaluations(dir: &Path) -> Result<Vec<(PathBuf, EvaluationFile)>> {
+    Ok(find_some(dir)?.into_iter().map(|run| (run.dir, run.evaluation)).collect())
+}
+
+fn find_some(dir: &Path) -> Result<Vec<Run>> {
+    let mut found = Vec::new();
+    find(dir, &mut found)?;
+    if found.is_empty() {
+        bail!(
+            "there is no evaluation.json in {}: `finecap train mle` and `scst` write one when \
+             they end",
+            dir.display()
+        );
+    }
+    Ok(found)
+}
 
 /// Writes a report on every `evaluation.json` below the folders of `runs`.
 ///
@@ -27,15 +48,7 @@ pub const PICTURES: usize = 60;
 pub fn write(runs: &[PathBuf], pictures: usize, out: &Path) -> Result<()> {
     let mut found: Vec<Run> = Vec::new();
     for dir in runs {
-        let before = found.len();
-        find(dir, &mut found)?;
-        if found.len() == before {
-            bail!(
-                "there is no evaluation.json in {}: `finecap train mle` and `scst` write one when \
-                 they end",
-                dir.display()
-            );
-        }
+        found.extend(find_some(dir)?);
     }
     name_apart(&mut found);
     let mut names: Vec<&str> = Vec::new();

@@ -1,0 +1,36 @@
+//! `finecap eval`
+
+mod captions;
+mod finecap;
+mod lines;
+mod retrieval;
+mod run;
+mod scores;
+mod seeing;
+
+use anyhow::Result;
+use burn::tensor::Device;
+use clap::Subcommand;
+
+#[derive(Subcommand)]
+pub enum Eval {
+    /// Score captions of files against reference captions, as coco-caption does.
+    Captions(captions::Captions),
+    /// Score captions on FineCapEval: how much of what annotators noted do they say?
+    Finecap(finecap::FineCap),
+    /// Let embeddings of images and texts find each other.
+    Retrieval(retrieval::Retrieval),
+    /// Score the held-out captions that a training run has left, with intervals.
+    Run(run::Run),
+}
+
+impl Eval {
+    pub fn run(self, device: impl Fn() -> Result<Device>) -> Result<()> {
+        match self {
+            Self::Captions(captions) => captions.run(device),
+            Self::Finecap(finecap) => finecap.run(),
+            Self::Retrieval(retrieval) => retrieval.run(),
+            Self::Run(run) => run.run(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `finecap eval run`
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use finecap::metrics::{Meteor, ptb_tokenize};
+use finecap::train::{EvaluationFile, ScoredCaption};
+use serde_json::{Map, Value, json};
+
+use super::lines::Lines;
+use super::scores::{Column, Scores, recalls};
+
+#[derive(Args)]
+pub struct Run {
+    /// Run of `finecap train`, or one phase of it; its held-out captions are those of the test
+    /// split, or of the validation split where there is no other.
+    run: PathBuf,
+    /// Folder with METEOR 1.5's own data; without it the environment variable FINECAP_METEOR_DATA
+    /// is asked.
+    #[arg(long, value_name = "DIR")]
+    meteor_data: Option<PathBuf>,
+    /// Resamples of the images, for intervals; 0 for none.
+    #[arg(long, default_value_t = 1000)]
+    resamples: usize,
+    /// Seed of the resamples.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print the numbers as JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    pub fn run(self) -> Result<()> {
+        let meteor_data = (self.meteor_data.clone())
+            .or_else(|| std::env::var_os("FINECAP_METEOR_DATA").map(PathBuf::from));
+        let meteor = meteor_data.as_deref().map(Meteor::load).transpose()?;
+        let mut all = Map::new();
+        for (dir, evaluation) in finecap::report::evaluations(&self.run)? {
+            if evaluation.captions.is_empty() {
+                bail!("{}: its evaluation.json holds no captions", dir.display());
+            }
+            let scores = scores(&evaluation, meteor.as_ref())?;
+            let lines = Lines::of(&scores, None, self.resamples, self.seed)?;
+            if self.json {
+                let about = json!({ "name": evaluation.name, "decoding": evaluation.decoding });
+                let about = about.as_object().cloned().unwrap_or_default();
+                all.insert(dir.display().to_string(), lines.json(about));
+            } else {
+                println!(
+                    "{}: {}, {} images, decoded {}\n\n{}\n",
+                    dir.display(),
+                    evaluation.name,
+                    evaluation.captions.len(),
+                    evaluation.decoding,
+                    lines.table()
+                );
+            }
+        }
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&Value::from(all))?);
+        }
+        Ok(())
+    }
+}
+
+/// Text metrics by coco-caption's words, and what training has noted of each caption.
+fn scores(evaluation: &EvaluationFile, meteor: Option<&Meteor>) -> Result<Scores> {
+    let said = &evaluation.captions;
+    let captions: Vec<String> = said.iter().map(|one| ptb_tokenize(&one.caption)).collect();
+    let references: Vec<Vec<String>> =
+        said.iter().map(|one| one.references.iter().map(|r| ptb_tokenize(r)).collect()).collect();
+    let of = |value: fn(&ScoredCaption) -> f64| -> Vec<f64> { said.iter().map(value).collect() };
+    let ranks: Vec<usize> = said.iter().map(|one| one.rank).collect();
+    let mut columns: Vec<Column> =
+        vec![("CLIP-S", of(|one| one.clip_s)), ("RefCLIP-S", of(|one| one.ref_clip_s))];
+    columns.extend(recalls(&ranks));
+    if let Some(values) = said.iter().map(|one| one.grammar).collect::<Option<Vec<f64>>>() {
+        columns.push(("grammar", values));
+    }
+    if let Some(values) = said.iter().map(|one| one.grammatical).collect::<Option<Vec<bool>>>() {
+        columns.push(("sentences", values.into_iter().map(f64::from).collect()));
+    }
+    Scores::of(&captions, &references, meteor, None, columns)
+}

@@ -1,0 +1,86 @@
+//! What a CLIP model says of captions, with the pictures at hand.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use burn::tensor::Device;
+use finecap::clip::ClipPipeline;
+use finecap::metrics::{Ties, retrieval};
+use finecap::reward::ClipScoreConfig;
+use finecap::train::{CaptionedPicture, PictureFolder, Progress, clip_scores};
+
+use super::scores::{Column, recalls};
+
+/// A CLIP model, and picture files with their references.
+pub struct Seeing {
+    pipeline: ClipPipeline,
+    pictures: Vec<(PathBuf, Vec<String>)>,
+    device: Device,
+}
+
+impl Seeing {
+    /// Finds the picture of each image by any of its names.
+    ///
+    /// # Errors
+    /// A picture that is not there, and a model that can't be read.
+    pub fn open<'a>(
+        images: &Path,
+        clip: &Path,
+        named: impl Iterator<Item = (&'a [String], Vec<String>)>,
+        device: &Device,
+    ) -> Result<Self> {
+        let folder = PictureFolder::read(images)?;
+        let mut pictures = Vec::new();
+        for (names, references) in named {
+            let found = names.iter().find_map(|name| folder.find(name).ok());
+            let path = match (found, names.first()) {
+                (Some(path), _) => path,
+                // The first name is the one that the file gives.
+                (None, Some(name)) => folder.find(name)?,
+                (None, None) => return Err(anyhow!("an image has no name")),
+            };
+            pictures.push((path, references));
+        }
+        let pipeline = ClipPipeline::load(clip, device)?;
+        Ok(Self { pipeline, pictures, device: device.clone() })
+    }
+
+    /// CLIP-S, RefCLIP-S and text-to-image recall of each system, which has one caption for each
+    /// picture. Pictures are encoded once. Retrieval uses no prompt, as the paper's evaluation.
+    pub fn columns(&self, systems: &[Vec<String>]) -> Result<Vec<Vec<Column>>> {
+        let pictures: Vec<CaptionedPicture> = (self.pictures.iter().enumerate())
+            .map(|(row, (path, references))| CaptionedPicture {
+                path: path.clone(),
+                captions: systems.iter().map(|texts| texts[row].clone()).collect(),
+                references: references.clone(),
+            })
+            .collect();
+        let (mut clip_s, mut ref_clip_s) = (Vec::new(), Vec::new());
+        let mut images: Vec<f32> = Vec::new();
+        let mut progress = Progress::new("pictures", 0, pictures.len());
+        let config = ClipScoreConfig::default();
+        clip_scores(&pictures, &self.pipeline, &config, &self.device, |scores| -> Result<()> {
+            clip_s.extend(scores.clip_s);
+            ref_clip_s.extend(scores.ref_clip_s);
+            images.extend(scores.images.into_data().iter::<f32>());
+            progress.set(scores.pictures.end, String::new);
+            Ok(())
+        })?;
+        progress.finish("");
+        let width = images.len() / pictures.len().max(1);
+        let own: Vec<usize> = (0..pictures.len()).collect();
+        let mut all = Vec::new();
+        for (system, texts) in systems.iter().enumerate() {
+            let of = |scores: &[f32]| -> Vec<f64> {
+                scores.iter().skip(system).step_by(systems.len()).map(|&s| s.into()).collect()
+            };
+            let texts = self.pipeline.embed_texts(texts, &self.device)?;
+            let texts: Vec<f32> = texts.into_data().iter::<f32>().collect();
+            let found = retrieval(&images, &texts, width, &own, Ties::Fair)?;
+            let mut columns = vec![("CLIP-S", of(&clip_s)), ("RefCLIP-S", of(&ref_clip_s))];
+            columns.extend(recalls(found.text_to_image.as_slice()));
+            all.push(columns);
+        }
+        Ok(all)
+    }
+}
