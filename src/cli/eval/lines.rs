@@ -51,7 +51,7 @@ impl Lines {
         let found = &self.statistics;
         let mut lines = vec![format!("{:<12}{:>9}", "", "score")];
         if !self.intervals.is_empty() {
-            lines[0] += &format!("{:>18}", "95 % interval");
+            lines[0] += &format!("{:>20}", "95 % interval");
         }
         if self.other.is_some() {
             lines[0] += &format!("{:>10}{:>12}{:>8}", "baseline", "difference", "p");
@@ -60,7 +60,7 @@ impl Lines {
         for (i, name) in self.names.iter().enumerate() {
             let mut line = format!("{name:<12}{:>9.4}", self.ours[i]);
             if let Some(interval) = self.intervals.get(i) {
-                line += &format!("{:>18}", bounds(interval));
+                line += &format!("{:>20}", bounds(interval));
             }
             if let Some(other) = &self.other {
                 line += &format!("{:>10.4}{:>+12.4}", other[i], self.ours[i] - other[i]);
