@@ -164,7 +164,13 @@ fn a_grammar_model_of_pictures_rewards() {
     };
     succeed(&mut report("run"));
     let page = fs::read_to_string(&out).unwrap();
-    for expected in ["MLE", "clip_s + 0.5 grammar + 0.5 cider", "data:image/png;base64,", "<svg"] {
+    for expected in [
+        "MLE",
+        "clip_s + 0.5 grammar + 0.5 cider",
+        "data:image/png;base64,",
+        "<svg",
+        "95 % intervals",
+    ] {
         assert!(page.contains(expected), "{expected}");
     }
     let evaluation = world.read("run/scst/evaluation.json");

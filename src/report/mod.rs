@@ -2,6 +2,7 @@
 //! training, and held-out pictures with every captioner's caption side by side.
 
 mod curves;
+mod intervals;
 mod page;
 mod runs;
 
@@ -11,6 +12,7 @@ use anyhow::{Result, bail};
 use finecap_train::{EvaluationFile, TableRow, write_file};
 
 use curves::Chart;
+use intervals::intervals;
 use page::Page;
 use runs::{Run, find};
 
@@ -69,9 +71,16 @@ pub fn write(runs: &[PathBuf], pictures: usize, out: &Path) -> Result<()> {
         })
         .collect();
     let first: Vec<&Run> = names.iter().filter_map(|name| of_name(name).first().copied()).collect();
+    let seeds = found.len().div_ceil(names.len().max(1));
+    let intervals = match seeds {
+        1 => first.iter().map(|run| intervals(&run.evaluation.captions)).collect::<Result<_>>()?,
+        // The spread over seeds says more.
+        _ => Vec::new(),
+    };
     let page = Page {
-        seeds: found.len().div_ceil(names.len().max(1)),
+        seeds,
         table: &table,
+        intervals,
         charts: Chart::all(&first)?,
         gallery: page::gallery(&first, pictures)?,
     };

@@ -6,11 +6,13 @@ use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use finecap_clip::load_image;
+use finecap_metrics::Interval;
 use finecap_train::{COLUMNS, ScoredCaption, TableRow};
 use image::{ImageFormat, imageops};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::curves::Chart;
+use super::intervals::Intervals;
 use super::runs::Run;
 
 /// Longer side of the pictures in the page, in pixels.
@@ -23,6 +25,8 @@ const SCRIPT: &str = include_str!("report.js");
 pub(super) struct Page<'a> {
     pub seeds: usize,
     pub table: &'a [TableRow],
+    /// Of each row's scores; none where there are several seeds.
+    pub intervals: Vec<Intervals>,
     pub charts: Vec<Chart>,
     pub gallery: Vec<Card<'a>>,
 }
@@ -118,6 +122,7 @@ impl Page<'_> {
                 p {
                     "Greedy captions of held-out pictures"
                     @if self.seeds > 1 { ", mean and standard deviation over " (self.seeds) " seeds" }
+                    @else { ", with 95 % intervals of resampling the pictures" }
                     ". R@k is the share of captions, in percent, by which CLIP finds their own "
                     "picture among the first k."
                 }
@@ -139,6 +144,12 @@ impl Page<'_> {
                                             @if let Some(spread) = row.spread.get(*name) {
                                                 small { "±" (format!("{spread:.digits$}")) }
                                             }
+                                            @if let Some(found) = self.interval(run, name) {
+                                                small {
+                                                    (format!("{:.digits$}", found.low)) "–"
+                                                    (format!("{:.digits$}", found.high))
+                                                }
+                                            }
                                         }
                                     }
                                 }
@@ -148,6 +159,10 @@ impl Page<'_> {
                 }
             }
         }
+    }
+
+    fn interval(&self, run: usize, name: &str) -> Option<&Interval> {
+        self.intervals.get(run)?.get(name)
     }
 
     fn curves(&self) -> Markup {
