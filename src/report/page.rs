@@ -145,6 +145,7 @@ impl Page<'_> {
                                                 small { "±" (format!("{spread:.digits$}")) }
                                             }
                                             @if let Some(found) = self.interval(run, name) {
+                                                @let digits = digits.saturating_sub(1);
                                                 small {
                                                     (format!("{:.digits$}", found.low)) "–"
                                                     (format!("{:.digits$}", found.high))
