@@ -57,3 +57,30 @@ fn what_does_not_fit_is_named() {
     assert!(fail(&mut eval(dir, "zero.npy")).contains("row 1 has no direction"));
     assert!(fail(&mut eval(dir, "none.npy")).contains("none.npy"));
 }
+
+#[test]
+fn captions_and_pictures_are_embedded_on_the_way() {
+    let fixtures = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("fixtures");
+    let (clip, pictures) = (fixtures.join("clipscore"), fixtures.join("preprocess"));
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let captions = json!({"grey-2": "noise", "landscape": "a wave of red squares", "veiled": ""});
+    std::fs::write(dir.join("c.json"), captions.to_string()).unwrap();
+    std::fs::write(dir.join("c.txt"), "noise\na wave of red squares\n\n").unwrap();
+    let command = |words: &[&str]| {
+        let mut command = finecap();
+        command.current_dir(dir).args(words).arg("--clip").arg(&clip);
+        command
+    };
+    succeed(&mut command(&["embed", "text", "--input", "c.txt", "--output", "t.npy"]));
+    let mut image = command(&["embed", "image", "--output", "i.npy"]);
+    succeed(image.arg("--input").args(
+        ["grey-2", "landscape", "veiled"].map(|name| pictures.join(name).with_extension("png")),
+    ));
+    let expected = succeed(eval(dir, "t.npy").arg("--json")).stdout;
+    let mut direct = command(&["eval", "retrieval", "--candidates", "c.json", "--json"]);
+    assert_eq!(succeed(direct.arg("--images").arg(&pictures)).stdout, expected);
+
+    let mut lost = command(&["eval", "retrieval", "--candidates", "c.json"]);
+    assert!(fail(lost.arg("--images").arg(dir)).contains("`grey-2`"));
+}

@@ -29,7 +29,7 @@ impl Eval {
         match self {
             Self::Captions(captions) => captions.run(device),
             Self::Finecap(finecap) => finecap.run(),
-            Self::Retrieval(retrieval) => retrieval.run(),
+            Self::Retrieval(retrieval) => retrieval.run(device),
             Self::Run(run) => run.run(),
         }
     }

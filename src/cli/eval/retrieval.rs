@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use burn::tensor::Device;
 use clap::Args;
+use finecap::captions::Candidates;
 use finecap::metrics::{Ranks, Retrieval as Found, Ties, retrieval};
 use finecap::train::NpyReader;
 use serde_json::{Map, Value, json};
+
+use super::seeing::Seeing;
 
 /// Places that recall is given for.
 const PLACES: [usize; 4] = [1, 5, 10, 50];
@@ -16,34 +20,54 @@ const TIES: [(&str, Ties); 2] = [("fair", Ties::Fair), ("reference", Ties::Later
 
 #[derive(Args)]
 pub struct Retrieval {
-    /// Embeddings of the images, `[M, E]`, as `finecap embed image` writes them.
-    #[arg(long, value_name = "NPY")]
+    /// Embeddings of the images, `[M, E]`, as `finecap embed image` writes them; with
+    /// --candidates, a folder of pictures.
+    #[arg(long, value_name = "NPY|DIR")]
     images: PathBuf,
     /// Embeddings of the texts, `[M·K, E]`, as `finecap embed text` writes them: those of the first
     /// image, those of the second, and so on, as many for each.
-    #[arg(long, value_name = "NPY")]
-    texts: PathBuf,
+    #[arg(long, value_name = "NPY", required_unless_present = "candidates")]
+    texts: Option<PathBuf>,
+    /// Captions instead of embeddings, one for each picture, in any format that `finecap eval
+    /// captions` reads. They are embedded without a prompt, as in the paper's evaluation.
+    #[arg(long, value_name = "FILE", requires = "clip", conflicts_with = "texts")]
+    candidates: Option<PathBuf>,
+    /// CLIP model that embeds pictures and captions.
+    #[arg(long, value_name = "DIR", requires = "candidates")]
+    clip: Option<PathBuf>,
     /// Print the numbers as JSON instead of a table.
     #[arg(long)]
     json: bool,
 }
 
 impl Retrieval {
-    pub fn run(self) -> Result<()> {
-        let (images, width) = unit_rows(&self.images)?;
-        let (texts, text_width) = unit_rows(&self.texts)?;
-        if width != text_width {
-            bail!(
-                "{} has rows of {text_width} numbers, but {} of {width}: embed both with the same model",
-                self.texts.display(),
-                self.images.display()
-            );
-        }
+    pub fn run(self, device: impl Fn() -> Result<Device>) -> Result<()> {
+        let (images, texts, width) = match (&self.texts, &self.candidates, &self.clip) {
+            (None, Some(candidates), Some(clip)) => {
+                let Candidates { images, captions, .. } = Candidates::read(candidates)?;
+                let names: Vec<[String; 1]> = images.into_iter().map(|name| [name]).collect();
+                let named = names.iter().map(|name| (name.as_slice(), Vec::new()));
+                Seeing::open(&self.images, clip, named, &device()?)?.embeddings(&captions)?
+            }
+            (Some(texts), ..) => {
+                let (images, width) = unit_rows(&self.images)?;
+                let (rows, text_width) = unit_rows(texts)?;
+                if width != text_width {
+                    bail!(
+                        "{} has rows of {text_width} numbers, but {} of {width}: embed both with the same model",
+                        texts.display(),
+                        self.images.display()
+                    );
+                }
+                (images, rows, width)
+            }
+            _ => bail!("give embeddings with --texts, or captions with --candidates and --clip"),
+        };
         let (m, n) = (images.len() / width, texts.len() / width);
         if n % m != 0 {
             bail!(
                 "{} has {n} rows, which is not as many for each of the {m} images in {}",
-                self.texts.display(),
+                self.texts.as_deref().unwrap_or(Path::new("--texts")).display(),
                 self.images.display()
             );
         }

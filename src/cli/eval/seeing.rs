@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use burn::tensor::Device;
-use finecap::clip::ClipPipeline;
+use finecap::clip::{ClipPipeline, load_image, normalize};
 use finecap::metrics::{Ties, retrieval};
 use finecap::reward::ClipScoreConfig;
-use finecap::train::{CaptionedPicture, PictureFolder, Progress, clip_scores};
+use finecap::train::{CaptionedPicture, PictureFolder, Progress, clip_scores, each_batch};
 
 use super::scores::{Column, recalls};
 
@@ -43,6 +43,28 @@ impl Seeing {
         }
         let pipeline = ClipPipeline::load(clip, device)?;
         Ok(Self { pipeline, pictures, device: device.clone() })
+    }
+
+    /// Embeddings of length 1 of all pictures and of one caption for each, and their width.
+    ///
+    /// # Shapes
+    /// - output: `[N, E]` twice, row by row, and `E`
+    pub fn embeddings(&self, captions: &[String]) -> Result<(Vec<f32>, Vec<f32>, usize)> {
+        let load = |i: usize| Ok(load_image(&self.pictures[i].0)?);
+        let mut images: Vec<f32> = Vec::new();
+        let mut progress = Progress::new("pictures", 0, self.pictures.len());
+        let (model, preprocess) = (&self.pipeline.model, &self.pipeline.preprocess);
+        let all = 0..self.pictures.len();
+        each_batch(all, preprocess, &self.device, load, |range, pixels| -> Result<()> {
+            let embedding = normalize(model.encode_image(pixels).embedding);
+            images.extend(embedding.into_data().iter::<f32>());
+            progress.set(range.end, String::new);
+            Ok(())
+        })?;
+        progress.finish("");
+        let texts = self.pipeline.embed_texts(captions, &self.device)?;
+        let width = texts.dims()[1];
+        Ok((images, texts.into_data().iter::<f32>().collect(), width))
     }
 
     /// CLIP-S, RefCLIP-S and text-to-image recall of each system, which has one caption for each
