@@ -100,9 +100,11 @@ fn agrees_with_pytorch() {
 
 /// The size of the published checkpoints, see `fixtures/full_captioner.py`.
 #[test]
-#[ignore = "needs a folder that fixtures/full_captioner.py made, in FINECAP_FULL_CAPTIONER"]
 fn agrees_with_pytorch_at_full_size() {
-    let dir = std::env::var("FINECAP_FULL_CAPTIONER").unwrap();
+    let Ok(dir) = std::env::var("FINECAP_FULL_CAPTIONER") else {
+        println!("skipped: FINECAP_FULL_CAPTIONER is not set, see fixtures/full_captioner.py");
+        return;
+    };
     let apart = compare(dir.as_ref(), "reference", Norm::Reference, &Device::flex());
     assert!(apart.iter().all(|&apart| apart < 1e-4), "{apart:?}");
 }
