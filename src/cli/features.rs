@@ -62,6 +62,16 @@ pub struct Extract {
     /// paper sees (448 with RN50); by default pictures are prepared as the model asks for.
     #[arg(long, value_name = "PIXELS")]
     size: Option<u32>,
+    /// Layer that is kept.
+    #[arg(long, value_enum, default_value_t = Layer::Grid)]
+    layer: Layer,
+}
+
+/// What of the image tower is kept.
+#[derive(Clone, Copy, ValueEnum)]
+enum Layer {
+    /// A ResNet's last stage, or a ViT's last hidden states of the patches.
+    Grid,
 }
 
 #[derive(Args)]
@@ -89,6 +99,7 @@ impl Extract {
     fn run(self, device: &Device) -> Result<()> {
         let dataset = Dataset::karpathy(&self.target.data, Some(&self.images))?;
         let pipeline = ClipPipeline::load(&self.clip, device)?;
+        let Layer::Grid = self.layer;
         let how = Extraction { size: self.size, grid_type: self.target.grid_type.into() };
         let store = FeatureStore::extract(&self.target.out, &dataset, &pipeline, how, device)?;
         tell(&store, &self.target.out);
