@@ -7,11 +7,12 @@ use anyhow::{Result, bail};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use finecap::captions::{Candidates, References};
-use finecap::metrics::{Meteor, ptb_tokenize, share_seen};
+use finecap::metrics::{ptb_tokenize, share_seen};
 use finecap::reward::{CiderTable, GrammarScorer};
 use serde_json::{Map, Value, json};
 
 use super::lines::Lines;
+use super::meteor::MeteorData;
 use super::scores::{Column, Scores};
 use super::seeing::Seeing;
 use crate::cli::score::{model_dir, probabilities};
@@ -49,10 +50,8 @@ pub struct Captions {
     /// Give the mean probability of being a sentence, by the grammar model of this run.
     #[arg(long, value_name = "RUN")]
     grammar: Option<PathBuf>,
-    /// Folder with METEOR 1.5's own data, meteor-1.5.jar and data/paraphrase-en.gz, as in
-    /// pycocoevalcap's wheel. Without it the environment variable FINECAP_METEOR_DATA is asked.
-    #[arg(long, value_name = "DIR")]
-    meteor_data: Option<PathBuf>,
+    #[command(flatten)]
+    meteor: MeteorData,
     /// Document frequencies for CIDEr and CIDEr-D, as `finecap prepare` writes them (cider.json),
     /// instead of those of the references at hand. They are of training's words, in lower case and
     /// without punctuation; Penn Treebank words differ from them in endings such as "n't".
@@ -116,9 +115,7 @@ impl Captions {
         };
         let references_of: Vec<Vec<String>> =
             places.iter().map(|&p| references.captions(p).iter().map(cut).collect()).collect();
-        let meteor_data = (self.meteor_data.clone())
-            .or_else(|| std::env::var_os("FINECAP_METEOR_DATA").map(PathBuf::from));
-        let meteor = meteor_data.as_deref().map(Meteor::load).transpose()?;
+        let meteor = self.meteor.load()?;
         let grammar = match &self.grammar {
             None => None,
             Some(run) => {

@@ -3,6 +3,7 @@
 mod captions;
 mod finecap;
 mod lines;
+mod meteor;
 mod retrieval;
 mod run;
 mod scores;

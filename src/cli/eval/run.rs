@@ -9,6 +9,7 @@ use finecap::train::{EvaluationFile, ScoredCaption};
 use serde_json::{Map, Value, json};
 
 use super::lines::Lines;
+use super::meteor::MeteorData;
 use super::scores::{Column, Scores, recalls};
 
 #[derive(Args)]
@@ -16,10 +17,8 @@ pub struct Run {
     /// Run of `finecap train`, or one phase of it; its held-out captions are those of the test
     /// split, or of the validation split where there is no other.
     run: PathBuf,
-    /// Folder with METEOR 1.5's own data; without it the environment variable FINECAP_METEOR_DATA
-    /// is asked.
-    #[arg(long, value_name = "DIR")]
-    meteor_data: Option<PathBuf>,
+    #[command(flatten)]
+    meteor: MeteorData,
     /// Resamples of the images, for intervals; 0 for none.
     #[arg(long, default_value_t = 1000)]
     resamples: usize,
@@ -33,9 +32,7 @@ pub struct Run {
 
 impl Run {
     pub fn run(self) -> Result<()> {
-        let meteor_data = (self.meteor_data.clone())
-            .or_else(|| std::env::var_os("FINECAP_METEOR_DATA").map(PathBuf::from));
-        let meteor = meteor_data.as_deref().map(Meteor::load).transpose()?;
+        let meteor = self.meteor.load()?;
         let mut all = Map::new();
         for (dir, evaluation) in finecap::report::evaluations(&self.run)? {
             if evaluation.captions.is_empty() {
