@@ -19,7 +19,9 @@ fn doctor_tells_backends_and_versions() {
 
 #[test]
 fn inspect_tells_what_a_file_holds() {
-    let fixture = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    let fixture = |name: &str| {
+        Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("fixtures").join(name)
+    };
     let text = |name: &str| {
         let output = succeed(finecap().arg("inspect").arg(fixture(name)));
         String::from_utf8(output.stdout).unwrap()

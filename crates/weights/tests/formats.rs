@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use finecap_weights::{DType, Format, Value, WeightFile, WeightsError};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/weights").join(name)
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap())
+        .join("../../fixtures/weights")
+        .join(name)
 }
 
 fn open(name: &str) -> WeightFile {

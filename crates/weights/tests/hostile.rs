@@ -16,7 +16,8 @@ const FILES: [&str; 7] = [
 ];
 
 fn bytes(name: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/weights");
+    let folder =
+        Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../../fixtures/weights");
     std::fs::read(folder.join(name)).unwrap()
 }
 
