@@ -8,6 +8,7 @@ use burn::tensor::{Bool, Device, Tensor};
 use crate::cache::KvCache;
 use crate::config::CaptionerConfig;
 use crate::init::xavier_linear;
+use crate::linear::of_tokens;
 
 /// Projected keys and values of one sequence per row, each `[rows, H, T, D/H]`.
 #[derive(Debug, Clone)]
@@ -43,8 +44,8 @@ impl Attention {
     /// Keys and values of `x`: `[rows, T, D]` -> `[rows, H, T, D/H]`.
     pub(crate) fn key_values(&self, x: Tensor<3>) -> KeyValues {
         KeyValues {
-            keys: self.split(self.k.forward(x.clone())),
-            values: self.split(self.v.forward(x)),
+            keys: self.split(of_tokens(&self.k, x.clone())),
+            values: self.split(of_tokens(&self.v, x)),
         }
     }
 
@@ -75,7 +76,7 @@ impl Attention {
 
     fn attend(&self, x: Tensor<3>, key_values: &KeyValues, causal: bool) -> Tensor<3> {
         let [rows, tokens, width] = x.dims();
-        let queries = self.split(self.q.forward(x));
+        let queries = self.split(of_tokens(&self.q, x));
         let KeyValues { keys, values } = key_values.clone();
         let heads = if queries.device().is_autodiff() {
             self.composed(queries, keys, values, causal)
@@ -83,7 +84,7 @@ impl Attention {
             let options = AttentionModuleOptions { is_causal: causal, ..Default::default() };
             attention(queries, keys, values, None, None, options)
         };
-        self.out.forward(heads.swap_dims(1, 2).reshape([rows, tokens, width]))
+        of_tokens(&self.out, heads.swap_dims(1, 2).reshape([rows, tokens, width]))
     }
 
     /// The same from single operations, for training: Burn's fused kernel has no dropout and no

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use crate::config::CaptionerConfig;
 use crate::init::xavier_linear;
+use crate::linear::of_tokens;
 
 /// Two linear layers with ReLU and dropout between them.
 #[derive(Module, Debug)]
@@ -25,7 +26,7 @@ impl FeedForward {
 
     /// `[N, T, D]` -> `[N, T, D]`
     pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let hidden = relu(self.linear_1.forward(x));
-        self.linear_2.forward(self.dropout.forward(hidden))
+        let hidden = relu(of_tokens(&self.linear_1, x));
+        of_tokens(&self.linear_2, self.dropout.forward(hidden))
     }
 }

@@ -30,6 +30,7 @@ mod error;
 mod feed_forward;
 mod folder;
 mod init;
+mod linear;
 mod model;
 mod norm;
 mod positions;

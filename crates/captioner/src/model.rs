@@ -9,6 +9,7 @@ use crate::decoder::{Decoder, DecoderState};
 use crate::encoder::Encoder;
 use crate::error::CaptionerError;
 use crate::init::xavier_linear;
+use crate::linear::of_tokens;
 
 /// The encoder-decoder captioner.
 #[derive(Module, Debug)]
@@ -73,7 +74,7 @@ impl Captioner {
     /// If the features are not `feature_dim` wide; see [`check_features`](Self::check_features).
     pub fn encode(&self, features: Tensor<3>) -> Memory {
         let [images, ..] = features.dims();
-        let x = self.feature_dropout.forward(relu(self.feature_embed.forward(features)));
+        let x = self.feature_dropout.forward(relu(of_tokens(&self.feature_embed, features)));
         Memory { layers: self.decoder.memory(self.encoder.forward(x)), images }
     }
 
@@ -89,7 +90,7 @@ impl Captioner {
             "{rows} captions cannot be shared evenly by {} images",
             memory.images
         );
-        self.output.forward(self.decoder.forward(inputs, &memory.layers))
+        of_tokens(&self.output, self.decoder.forward(inputs, &memory.layers))
     }
 
     /// An empty state for `rows_per_image` captions of every image in `memory`.

@@ -92,22 +92,31 @@ impl Transformer {
     /// # Shapes
     /// - x: `[N, T, D]` -> `[N, T, D]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.layers.iter().fold(x, |x, block| block.forward(x))
+        let [n, t, d] = x.dims();
+        // All tokens are rows of one matrix: a product for every sequence of its own would be
+        // slower, and would make a gradient of the weights for each of them before their sum.
+        let rows = x.reshape([n * t, d]);
+        let rows = self.layers.iter().fold(rows, |rows, block| block.forward(rows, n));
+        rows.reshape([n, t, d])
     }
 }
 
 impl Block {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = x.clone() + self.self_attn.forward(self.layer_norm1.forward(x));
+    /// # Shapes
+    /// - x: `[N * T, D]` -> `[N * T, D]`, with `sequences` = `N`
+    fn forward(&self, x: Tensor<2>, sequences: usize) -> Tensor<2> {
+        let x = x.clone() + self.self_attn.forward(self.layer_norm1.forward(x), sequences);
         x.clone() + self.mlp.forward(self.layer_norm2.forward(x))
     }
 }
 
 impl Attention {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [n, t, d] = x.dims();
-        let split =
-            |y: Tensor<3>| y.reshape([n, t, self.n_heads, d / self.n_heads]).swap_dims(1, 2);
+    fn forward(&self, x: Tensor<2>, sequences: usize) -> Tensor<2> {
+        let [rows, d] = x.dims();
+        let split = |y: Tensor<2>| {
+            let shape = [sequences, rows / sequences, self.n_heads, d / self.n_heads];
+            y.reshape(shape).swap_dims(1, 2)
+        };
         let context = attention(
             split(self.q_proj.forward(x.clone())),
             split(self.k_proj.forward(x.clone())),
@@ -116,12 +125,12 @@ impl Attention {
             None,
             AttentionModuleOptions { is_causal: self.causal, ..Default::default() },
         );
-        self.out_proj.forward(context.swap_dims(1, 2).reshape([n, t, d]))
+        self.out_proj.forward(context.swap_dims(1, 2).reshape([rows, d]))
     }
 }
 
 impl Mlp {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let x = self.fc1.forward(x);
         let x = match self.activation {
             Activation::QuickGelu => x.clone() * sigmoid(x * 1.702),
