@@ -73,7 +73,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Caption(caption) => caption.run(&device()?),
         Command::Embed(embed) => embed.run(&device()?),
         Command::Features(features) => features.run(device),
-        Command::Tokenize(tokenize) => tokenize.run(&device()?),
+        Command::Tokenize(tokenize) => tokenize.run(),
         Command::Prepare(prepare) => prepare.run(),
         Command::Convert(convert) => convert.run(&device()?),
         Command::Inspect(inspect) => inspect.run(),

@@ -4,9 +4,8 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use burn::tensor::Device;
 use clap::Args;
-use finecap::clip::ClipPipeline;
+use finecap::clip::ClipWeights;
 
 use super::lines::each_chunk;
 
@@ -21,12 +20,13 @@ pub struct Tokenize {
 }
 
 impl Tokenize {
-    pub fn run(self, device: &Device) -> Result<()> {
-        let pipeline = ClipPipeline::load(&self.clip, device)?;
-        let context = pipeline.model.context_length();
+    pub fn run(self) -> Result<()> {
+        let weights = ClipWeights::open(&self.clip, None)?;
+        let tokenizer = weights.tokenizer()?;
+        let context = weights.config().text_config.max_position_embeddings;
         let mut output = BufWriter::new(std::io::stdout().lock());
         let printed = each_chunk(&self.input, "captions", |captions| {
-            for ids in pipeline.tokenizer.encode_batch(captions, context)? {
+            for ids in tokenizer.encode_batch(captions, context)? {
                 serde_json::to_writer(&mut output, &ids)?;
                 output.write_all(b"\n")?;
             }

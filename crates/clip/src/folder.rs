@@ -41,23 +41,7 @@ impl ClipPipeline {
         tokenizer: ClipTokenizer,
         preprocess: PreprocessConfig,
     ) -> Result<Self, ClipError> {
-        let text = &config.text_config;
-        if tokenizer.vocab_size() > text.vocab_size {
-            let problem = format!(
-                "is {}, but the tokenizer has {} ids",
-                text.vocab_size,
-                tokenizer.vocab_size()
-            );
-            return Err(ClipError::config("text_config.vocab_size", problem));
-        }
-        if tokenizer.eos_id() != text.eos_token_id {
-            let problem = format!(
-                "is {}, but the tokenizer ends captions with {}",
-                text.eos_token_id,
-                tokenizer.eos_id()
-            );
-            return Err(ClipError::config("text_config.eos_token_id", problem));
-        }
+        check_tokenizer(&config, &tokenizer)?;
         if preprocess.size as usize != config.vision_config.image_size() {
             let problem = format!(
                 "is {}, but preprocessing makes {} pixels",
@@ -141,6 +125,28 @@ impl ClipPipeline {
         let features = self.model.encode_image(pixels);
         Ok(ImageFeatures { embedding: normalize(features.embedding), grid: features.grid })
     }
+}
+
+/// Checks that a model of these sizes can read what the tokenizer writes.
+pub(crate) fn check_tokenizer(
+    config: &ClipConfig,
+    tokenizer: &ClipTokenizer,
+) -> Result<(), ClipError> {
+    let text = &config.text_config;
+    if tokenizer.vocab_size() > text.vocab_size {
+        let problem =
+            format!("is {}, but the tokenizer has {} ids", text.vocab_size, tokenizer.vocab_size());
+        return Err(ClipError::config("text_config.vocab_size", problem));
+    }
+    if tokenizer.eos_id() != text.eos_token_id {
+        let problem = format!(
+            "is {}, but the tokenizer ends captions with {}",
+            text.eos_token_id,
+            tokenizer.eos_id()
+        );
+        return Err(ClipError::config("text_config.eos_token_id", problem));
+    }
+    Ok(())
 }
 
 /// A caption behind its prompt, with a space between; the bare caption where there is no prompt.

@@ -21,7 +21,7 @@ use open_clip::OPEN_CLIP_CONFIG;
 pub use read::TensorSource;
 pub use released::released_name;
 
-use crate::folder::{read_config, write_config};
+use crate::folder::{check_tokenizer, read_config, write_config};
 use crate::{
     Activation, Clip, ClipConfig, ClipError, ClipPipeline, ClipTokenizer, PreprocessConfig,
 };
@@ -117,6 +117,19 @@ impl ClipWeights {
         &self.file
     }
 
+    /// The tokenizer beside the weights, or CLIP's own. No weights are read.
+    ///
+    /// # Errors
+    /// A file that is damaged, a tokenizer that does not fit the model.
+    pub fn tokenizer(&self) -> Result<ClipTokenizer, ClipError> {
+        let tokenizer = match &self.tokenizer {
+            Some(path) => ClipTokenizer::from_file(path)?,
+            None => ClipTokenizer::openai()?,
+        };
+        check_tokenizer(&self.config, &tokenizer)?;
+        Ok(tokenizer)
+    }
+
     /// Reads the weights alone as float32, whatever the file holds, one tensor at a time.
     ///
     /// # Errors
@@ -149,12 +162,8 @@ impl ClipWeights {
     }
 
     fn around(&self, model: Clip, sources: Vec<TensorSource>) -> Result<LoadedClip, ClipError> {
-        let tokenizer = match &self.tokenizer {
-            Some(path) => ClipTokenizer::from_file(path)?,
-            None => ClipTokenizer::openai()?,
-        };
         let (config, preprocess) = (self.config.clone(), self.preprocess.clone());
-        let pipeline = ClipPipeline::new(config, model, tokenizer, preprocess)?;
+        let pipeline = ClipPipeline::new(config, model, self.tokenizer()?, preprocess)?;
         Ok(LoadedClip { pipeline, sources })
     }
 
