@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::lines::Lines;
 use super::meteor::MeteorData;
+use super::resampling::Resampling;
 use super::scores::{Column, Scores};
 use super::seeing::Seeing;
 use crate::cli::score::{model_dir, probabilities};
@@ -67,12 +68,8 @@ pub struct Captions {
     /// How captions are cut into words.
     #[arg(long, value_enum, default_value_t = Tokenizer::Ptb)]
     tokenizer: Tokenizer,
-    /// Resamples of the images, for intervals and significance; 0 for none.
-    #[arg(long, default_value_t = 1000)]
-    resamples: usize,
-    /// Seed of the resamples.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    resampling: Resampling,
     /// File for all numbers, each image's included (JSON).
     #[arg(long, value_name = "JSON")]
     output: Option<PathBuf>,
@@ -151,7 +148,7 @@ impl Captions {
             scores.seen = training.as_ref().map(|training| share_seen(&captions, training));
             scored.push(scores);
         }
-        let lines = Lines::of(&scored[0], scored.get(1), self.resamples, self.seed)?;
+        let lines = Lines::of(&scored[0], scored.get(1), &self.resampling)?;
 
         let whole = lines.json(self.about(decoding.as_ref()));
         if let Some(output) = &self.output {
@@ -183,8 +180,8 @@ impl Captions {
             "references": self.references,
             "baseline": self.baseline,
             "tokenizer": if self.tokenizer == Tokenizer::Ptb { "ptb" } else { "spaces" },
-            "resamples": self.resamples,
-            "seed": self.seed,
+            "resamples": self.resampling.resamples,
+            "seed": self.resampling.seed,
             "frequencies": self.frequencies,
             "decoding": decoding,
         });

@@ -6,8 +6,10 @@ use anyhow::{Result, bail};
 use clap::Args;
 use finecap::captions::Candidates;
 use finecap::finecapeval::{CRITERIA, FineCapEval};
-use finecap::metrics::{Interval, Match, bootstrap, cider_d, fine_recall, ptb_tokenize};
+use finecap::metrics::{Interval, Match, cider_d, fine_recall, ptb_tokenize};
 use serde_json::{Map, Value, json};
+
+use super::resampling::Resampling;
 
 /// How words are matched, under the names that are printed.
 const MODES: [(&str, Match); 2] = [("reference", Match::Reference), ("strict", Match::Strict)];
@@ -23,12 +25,8 @@ pub struct FineCap {
     /// Score the images that both files have, instead of stopping at the first that one lacks.
     #[arg(long)]
     allow_missing: bool,
-    /// Resamples of the images for intervals; 0 for none.
-    #[arg(long, default_value_t = 1000)]
-    resamples: usize,
-    /// Seed of the resamples.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    resampling: Resampling,
     /// File for all numbers, each image's included (JSON).
     #[arg(long, value_name = "JSON")]
     output: Option<PathBuf>,
@@ -56,18 +54,15 @@ impl FineCap {
             columns.iter().map(mean).collect()
         };
         let scores = numbers(&(0..rows.len()).collect::<Vec<_>>());
-        let intervals = match self.resamples {
-            0 => Vec::new(),
-            times => bootstrap(rows.len(), times, self.seed, numbers)?,
-        };
+        let intervals = self.resampling.intervals(rows.len(), numbers)?;
 
         let mut whole = json!({
             "count": rows.len(),
             "rows_left_out": data.left_out,
             "candidates": self.candidates,
             "data": self.data,
-            "resamples": self.resamples,
-            "seed": self.seed,
+            "resamples": self.resampling.resamples,
+            "seed": self.resampling.seed,
             "scores": nested(&columns, |i| match intervals.get(i) {
                 Some(found) => json!({"score": scores[i], "interval": [found.low, found.high]}),
                 None => json!({ "score": scores[i] }),

@@ -1,9 +1,10 @@
 //! Scores as a table and as JSON.
 
 use anyhow::Result;
-use finecap::metrics::{Interval, TextStatistics, bootstrap};
+use finecap::metrics::{Interval, TextStatistics};
 use serde_json::{Map, Value, json};
 
+use super::resampling::Resampling;
 use super::scores::Scores;
 
 /// What is shown.
@@ -19,8 +20,8 @@ pub struct Lines {
 
 impl Lines {
     /// The scores of one system, compared with another one on the same images, with bootstrap
-    /// intervals unless `resamples` is 0.
-    pub fn of(ours: &Scores, other: Option<&Scores>, resamples: usize, seed: u64) -> Result<Self> {
+    /// intervals.
+    pub fn of(ours: &Scores, other: Option<&Scores>, resampling: &Resampling) -> Result<Self> {
         let count = ours.statistics.captions;
         let all: Vec<usize> = (0..count).collect();
         let with_difference = |images: &[usize]| {
@@ -33,10 +34,7 @@ impl Lines {
             }
             numbers
         };
-        let intervals = match resamples {
-            0 => Vec::new(),
-            times => bootstrap(count, times, seed, with_difference)?,
-        };
+        let intervals = resampling.intervals(count, with_difference)?;
         Ok(Self {
             names: ours.names(),
             ours: ours.numbers(&all),

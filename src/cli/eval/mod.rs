@@ -4,6 +4,7 @@ mod captions;
 mod finecap;
 mod lines;
 mod meteor;
+mod resampling;
 mod retrieval;
 mod run;
 mod scores;

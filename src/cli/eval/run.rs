@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::lines::Lines;
 use super::meteor::MeteorData;
+use super::resampling::Resampling;
 use super::scores::{Column, Scores, recalls};
 
 #[derive(Args)]
@@ -19,12 +20,8 @@ pub struct Run {
     run: PathBuf,
     #[command(flatten)]
     meteor: MeteorData,
-    /// Resamples of the images, for intervals; 0 for none.
-    #[arg(long, default_value_t = 1000)]
-    resamples: usize,
-    /// Seed of the resamples.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    resampling: Resampling,
     /// Print the numbers as JSON instead of tables.
     #[arg(long)]
     json: bool,
@@ -39,7 +36,7 @@ impl Run {
                 bail!("{}: its evaluation.json holds no captions", dir.display());
             }
             let scores = scores(&evaluation, meteor.as_ref())?;
-            let lines = Lines::of(&scores, None, self.resamples, self.seed)?;
+            let lines = Lines::of(&scores, None, &self.resampling)?;
             if self.json {
                 let about = json!({ "name": evaluation.name, "decoding": evaluation.decoding });
                 let about = about.as_object().cloned().unwrap_or_default();
