@@ -1,0 +1,1 @@
+//! Captions, images and their names, from the files that people have. No tensors.
