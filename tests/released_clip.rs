@@ -38,7 +38,7 @@ fn the_published_example_has_its_published_scores() {
         .collect();
     let mut clip_s = ClipScore::new(ClipScoreConfig::default(), pipeline, images);
     let mut ref_clip_s =
-        RefClipScore::new(clip_s.clone(), RefClipDefinition::Hessel, references).unwrap();
+        RefClipScore::new(clip_s.clone(), RefClipDefinition::Hessel, &references).unwrap();
     for (file, expected) in
         [("good_captions.json", [0.8584, 0.8450]), ("bad_captions.json", [0.7153, 0.7253])]
     {

@@ -99,17 +99,33 @@ impl AdvantageRule {
     /// # Shapes
     /// - scores of each term: `[B · (greedy + K)]`; output: `[B · K]`
     ///
+    /// Without terms there are no rewards, and every advantage is missing: the result is empty.
+    ///
     /// # Errors
-    /// [`RewardError::Shape`] where the numbers don't fit together, or a baseline needs greedy
-    /// captions that are not there.
+    /// [`RewardError::Shape`] for no samples, for a term whose scores are not those of whole images
+    /// or not as many as another's, and where a baseline needs greedy captions that are not there.
     pub fn advantages(
         &self,
         terms: &[TermScores],
         greedy: bool,
         samples: usize,
     ) -> Result<Vec<f32>, RewardError> {
-        let mut total: Vec<f32> = Vec::new();
-        let mut rewards: Vec<f32> = Vec::new();
+        let Some(first) = terms.first() else { return Ok(Vec::new()) };
+        let rows = usize::from(greedy) + samples;
+        for term in terms {
+            let found = term.scores.len();
+            if samples == 0 || !found.is_multiple_of(rows) || found != first.scores.len() {
+                return Err(RewardError::Shape(format!(
+                    "the {found} scores of the reward `{}` are not {rows} captions for each of the \
+                     images that `{}` scored ({samples} samples an image, {} scores)",
+                    term.name,
+                    first.name,
+                    first.scores.len()
+                )));
+            }
+        }
+        let mut total = vec![0.0; first.scores.len() / rows * samples];
+        let mut rewards = total.clone();
         for term in terms {
             let (sampled, base) = split_greedy(&term.scores, greedy, samples);
             let baseline = term.baseline.unwrap_or(self.baseline);
@@ -119,8 +135,6 @@ impl AdvantageRule {
                 let spread = spread(&advantages);
                 factor = if spread > NO_SPREAD { factor / spread } else { 0.0 };
             }
-            total.resize(advantages.len(), 0.0);
-            rewards.resize(advantages.len(), 0.0);
             for (row, (advantage, reward)) in advantages.iter().zip(&sampled).enumerate() {
                 total[row] += factor * advantage;
                 rewards[row] += factor * reward;
@@ -200,6 +214,41 @@ mod tests {
         assert!(Baseline::Greedy.advantages(&[1.0, 2.0, 3.0], &[0.0], 2).is_err());
         assert!(Baseline::Greedy.advantages(&[1.0, 2.0], &[], 2).is_err());
         assert!(Baseline::LeaveOneOut.advantages(&[1.0], &[], 1).is_err());
+    }
+
+    #[test]
+    fn terms_of_different_lengths_are_refused() {
+        let rule = AdvantageRule { baseline: Baseline::None, divide_by_spread: true };
+        let long = || term(1.0, &[1.0, 2.0, 3.0, 4.0]);
+        for short in [vec![1.0, 2.0], vec![1.0, 2.0, 3.0], vec![]] {
+            let short = TermScores { name: "short".into(), ..term(1.0, &short) };
+            for terms in [[long(), short.clone()], [short, long()]] {
+                let error = rule.advantages(&terms, false, 2).unwrap_err();
+                assert!(matches!(error, RewardError::Shape(_)), "{error}");
+                assert!(error.to_string().contains("`short`"), "{error}");
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_numbers_of_scores_give_as_many_advantages_or_an_error(
+            lengths in proptest::collection::vec(0usize..9, 0..4),
+            greedy in proptest::bool::ANY,
+            samples in 0usize..4,
+            divide_by_spread in proptest::bool::ANY,
+            baseline in proptest::sample::select(
+                vec![Baseline::Greedy, Baseline::Mean, Baseline::LeaveOneOut, Baseline::None],
+            ),
+        ) {
+            let rule = AdvantageRule { baseline, divide_by_spread };
+            let terms: Vec<TermScores> =
+                lengths.iter().map(|&length| term(1.0, &vec![0.5; length])).collect();
+            let images = lengths.first().map_or(0, |n| n / (usize::from(greedy) + samples).max(1));
+            if let Ok(advantages) = rule.advantages(&terms, greedy, samples) {
+                proptest::prop_assert_eq!(advantages.len(), images * samples);
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,9 @@
-//! CLIP-S, the image-text similarity of Hessel et al. (2021), and what is built on it.
+//! CLIP-S, the image-text similarity of Hessel et al. (2021).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use finecap_clip::{ClipPipeline, MAX_LOGIT_SCALE};
-use serde::{Deserialize, Serialize};
+use finecap_clip::ClipPipeline;
 
 use crate::reward::check_images;
 use crate::text_encoder::rows;
@@ -32,10 +30,10 @@ impl Default for ClipScoreConfig {
 /// in a batch is encoded once. Clones share the text tower and the pictures.
 #[derive(Clone)]
 pub struct ClipScore {
-    config: ClipScoreConfig,
-    encoder: TextEncoder,
+    pub(crate) config: ClipScoreConfig,
+    pub(crate) encoder: TextEncoder,
     /// Unit-length rows.
-    images: Arc<Vec<Vec<f32>>>,
+    pub(crate) images: Arc<Vec<Vec<f32>>>,
 }
 
 impl ClipScore {
@@ -59,7 +57,7 @@ impl ClipScore {
     }
 
     /// Embeddings of the candidates' captions.
-    fn texts(&self, candidates: &[Candidate]) -> Result<Vec<Vec<f32>>, RewardError> {
+    pub(crate) fn texts(&self, candidates: &[Candidate]) -> Result<Vec<Vec<f32>>, RewardError> {
         let texts: Vec<&str> = candidates.iter().map(|c| c.text).collect();
         let texts = self.encoder.embeddings(&self.config.prompt, &texts)?;
         match (texts.first().map(Vec::len), self.images.first().map(Vec::len)) {
@@ -72,7 +70,7 @@ impl ClipScore {
     }
 
     /// Scores from embeddings that are there already.
-    fn scores(
+    pub(crate) fn scores(
         &self,
         candidates: &[Candidate],
         texts: &[Vec<f32>],
@@ -98,134 +96,12 @@ impl Reward for ClipScore {
     }
 }
 
-/// Which RefCLIP-S is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefClipDefinition {
-    /// Hessel et al. (2021): the cosine to the references counts as it is.
-    #[default]
-    Hessel,
-    /// The code of Cho et al. (2022), which multiplies that cosine with `w` too, so that values
-    /// are larger and may exceed 1.
-    Inflated,
-}
-
-/// RefCLIP-S: the harmonic mean of CLIP-S and the largest cosine to a reference caption.
-pub struct RefClipScore {
-    clip_s: ClipScore,
-    definition: RefClipDefinition,
-    references: Vec<Vec<String>>,
-}
-
-impl RefClipScore {
-    /// Builds on a CLIP-S and the references of each of its pictures.
-    ///
-    /// # Errors
-    /// [`RewardError::References`] for a picture without references, [`RewardError::Shape`] for
-    /// another number of pictures.
-    pub fn new(
-        clip_s: ClipScore,
-        definition: RefClipDefinition,
-        references: Vec<Vec<String>>,
-    ) -> Result<Self, RewardError> {
-        if references.len() != clip_s.images.len() {
-            return Err(RewardError::Shape(format!(
-                "RefCLIP-S needs references for each of {} images, got {}",
-                clip_s.images.len(),
-                references.len()
-            )));
-        }
-        match references.iter().position(Vec::is_empty) {
-            None => Ok(Self { clip_s, definition, references }),
-            Some(image) => Err(RewardError::References { reward: "ref_clip_s".into(), image }),
-        }
-    }
-}
-
-impl Reward for RefClipScore {
-    fn name(&self) -> &str {
-        "ref_clip_s"
-    }
-
-    fn score(&mut self, candidates: &[Candidate]) -> Result<Vec<f32>, RewardError> {
-        check_images(self.name(), candidates, self.clip_s.images.len())?;
-        let texts = self.clip_s.texts(candidates)?;
-        let clip_s = self.clip_s.scores(candidates, &texts)?;
-        // The references of each picture of the batch, once.
-        let mut first: HashMap<usize, usize> = HashMap::new();
-        let mut captions: Vec<&str> = Vec::new();
-        for candidate in candidates {
-            first.entry(candidate.image).or_insert_with(|| {
-                captions.extend(self.references[candidate.image].iter().map(String::as_str));
-                captions.len() - self.references[candidate.image].len()
-            });
-        }
-        let references = &self.clip_s.encoder.embeddings(&self.clip_s.config.prompt, &captions)?;
-        let factor = match self.definition {
-            RefClipDefinition::Hessel => 1.0,
-            RefClipDefinition::Inflated => self.clip_s.config.weight,
-        };
-        let score = |((candidate, text), clip_s): ((&Candidate, &Vec<f32>), f32)| {
-            let start = first[&candidate.image];
-            let own = &references[start..start + self.references[candidate.image].len()];
-            let nearest = own.iter().map(|r| dot(r, text)).fold(0.0, f32::max) * factor;
-            match clip_s + nearest {
-                0.0 => 0.0,
-                sum => 2.0 * clip_s * nearest / sum,
-            }
-        };
-        Ok(candidates.iter().zip(&texts).zip(clip_s).map(score).collect())
-    }
-}
-
-/// How much better a caption fits its own picture than the others in the batch: the logarithm of
-/// the probability that CLIP gives the own picture among them, as in its training loss.
-///
-/// Bounded by 0 from above; a batch of one picture scores 0 throughout. It rewards what tells
-/// pictures apart, so a batch should hold many (Chaffin et al. 2024 reward both directions).
-pub struct ContrastiveReward {
-    clip_s: ClipScore,
-    scale: f32,
-}
-
-impl ContrastiveReward {
-    /// Builds on the pictures and the prompt of a CLIP-S; cosines are multiplied with the model's
-    /// own logit scale.
-    pub fn new(clip_s: ClipScore) -> Self {
-        let scale = clip_s.encoder.pipeline().model.logit_scale();
-        let scale = scale.into_scalar::<f32>().exp().min(MAX_LOGIT_SCALE as f32);
-        Self { clip_s, scale }
-    }
-}
-
-impl Reward for ContrastiveReward {
-    fn name(&self) -> &str {
-        "contrastive"
-    }
-
-    fn score(&mut self, candidates: &[Candidate]) -> Result<Vec<f32>, RewardError> {
-        check_images(self.name(), candidates, self.clip_s.images.len())?;
-        let mut images: Vec<usize> = candidates.iter().map(|c| c.image).collect();
-        images.sort_unstable();
-        images.dedup();
-        let texts = self.clip_s.texts(candidates)?;
-        let score = |(candidate, text): (&Candidate, &Vec<f32>)| {
-            let logit = |image: usize| self.scale * dot(&self.clip_s.images[image], text);
-            let own = logit(candidate.image);
-            // Relative to the own picture, so that the sum can't underflow to 0.
-            let sum: f32 = images.iter().map(|&image| (logit(image) - own).exp()).sum();
-            finite("contrastive", candidate, sum)?;
-            Ok(-sum.ln())
-        };
-        candidates.iter().zip(&texts).map(score).collect()
-    }
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn finite(reward: &str, candidate: &Candidate, value: f32) -> Result<(), RewardError> {
+/// `value`'s NaN or infinity as an error that names the caption.
+pub(crate) fn finite(reward: &str, candidate: &Candidate, value: f32) -> Result<(), RewardError> {
     match value.is_finite() {
         true => Ok(()),
         false => {
@@ -237,23 +113,10 @@ fn finite(reward: &str, candidate: &Candidate, value: f32) -> Result<(), RewardE
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use finecap_clip::{ClipConfig, ClipTokenizer, PreprocessConfig, normalize};
+    use finecap_clip::normalize;
 
     use super::*;
-
-    fn pipeline(device: &Device) -> ClipPipeline {
-        let words = ["a", "photo", "depicts", "red", "star", "ring"];
-        let tokenizer = ClipTokenizer::from_words(words).unwrap();
-        let config =
-            ClipConfig::tiny(tokenizer.vocab_size(), tokenizer.bos_id(), tokenizer.eos_id());
-        device.seed(1);
-        let model = config.init(device).unwrap();
-        ClipPipeline::new(config, model, tokenizer, PreprocessConfig::openai(48)).unwrap()
-    }
-
-    fn no_prompt(weight: f32) -> ClipScoreConfig {
-        ClipScoreConfig { prompt: String::new(), weight }
-    }
+    use crate::testing::{no_prompt, pipeline};
 
     #[test]
     fn the_score_is_the_scaled_cosine_and_never_negative() {
@@ -298,55 +161,6 @@ mod tests {
         assert!(error.contains("pictures in 3"), "{error}");
     }
 
-    /// Cosines of some texts to each other, for expectations.
-    fn cosines(pipeline: &ClipPipeline, texts: &[&str]) -> Vec<Vec<f32>> {
-        let e = pipeline.embed_texts(texts, &Device::flex()).unwrap();
-        rows(e.clone().matmul(e.transpose()))
-    }
-
-    #[test]
-    fn ref_clip_s_is_the_harmonic_mean_with_the_nearest_reference() {
-        let device = Device::flex();
-        let pipeline = pipeline(&device);
-        let cos = cosines(&pipeline, &["a red star", "a star", "a ring", "red ring"]);
-        let image = pipeline.embed_texts(&["a star"], &device).unwrap();
-        let references = vec![vec!["a ring".to_string(), "red ring".to_string()]];
-        let candidate = [Candidate::new(0, "a red star")];
-        for (definition, factor) in
-            [(RefClipDefinition::Hessel, 1.0), (RefClipDefinition::Inflated, 2.5)]
-        {
-            let clip_s = ClipScore::new(no_prompt(2.5), pipeline.clone(), image.clone());
-            let mut score = RefClipScore::new(clip_s, definition, references.clone()).unwrap();
-            let (a, b) = (2.5 * cos[0][1], factor * cos[0][2].max(cos[0][3]));
-            let found = score.score(&candidate).unwrap()[0];
-            assert!((found - 2.0 * a * b / (a + b)).abs() < 1e-5, "{found} of {a} and {b}");
-        }
-        let clip_s = ClipScore::new(no_prompt(2.5), pipeline, image);
-        let empty = RefClipScore::new(clip_s, RefClipDefinition::Hessel, vec![vec![]]);
-        let message = empty.err().unwrap().to_string();
-        assert!(message.contains("image 0") && message.contains("ref_clip_s"), "{message}");
-    }
-
-    #[test]
-    fn the_contrastive_reward_is_a_log_softmax_over_the_batch() {
-        let device = Device::flex();
-        let pipeline = pipeline(&device);
-        let cos = cosines(&pipeline, &["a red star", "a ring", "a red ring"]);
-        let images = pipeline.embed_texts(&["a red star", "a ring", "star"], &device).unwrap();
-        let scale = pipeline.model.logit_scale().into_scalar::<f32>().exp();
-        let mut reward = ContrastiveReward::new(ClipScore::new(no_prompt(1.0), pipeline, images));
-        // The third picture is not in the batch.
-        let candidates = [Candidate::new(0, "a red ring"), Candidate::new(1, "a red ring")];
-        let scores = reward.score(&candidates).unwrap();
-        let p = |own: usize, other: usize| {
-            let (a, b) = ((scale * cos[2][own]).exp(), (scale * cos[2][other]).exp());
-            (a / (a + b)).ln()
-        };
-        assert!((scores[0] - p(0, 1)).abs() < 1e-3, "{scores:?}");
-        assert!((scores[1] - p(1, 0)).abs() < 1e-3, "{scores:?}");
-        assert_eq!(reward.score(&candidates[..1]).unwrap(), [0.0]);
-    }
-
     #[test]
     fn rewards_that_share_a_tower_agree_with_those_that_do_not() {
         let device = Device::flex();
@@ -354,7 +168,7 @@ mod tests {
         let images = pipeline.embed_texts(&["a red star", "a ring"], &device).unwrap();
         let encoder = TextEncoder::new(pipeline.clone(), &device);
         let shared = || ClipScore::with_encoder(no_prompt(1.0), encoder.clone(), images.clone());
-        let (mut first, mut second) = (shared(), ContrastiveReward::new(shared()));
+        let (mut first, mut second) = (shared(), crate::ContrastiveReward::new(shared()));
         let mut alone = ClipScore::new(no_prompt(1.0), pipeline, images.clone());
         for text in ["a star", "red ring"] {
             let candidates = [Candidate::new(0, text), Candidate::new(1, text)];

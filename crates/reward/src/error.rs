@@ -29,7 +29,7 @@ pub enum RewardError {
     Shape(String),
     /// A reward produced a number that is not finite.
     #[error(
-        "reward `{reward}` is not finite for the caption {caption:?}: check the weights it was built from"
+        "the reward `{reward}` is not a finite number for the caption {caption:?}: check the model or program that computes it"
     )]
     NotFinite {
         /// Name of the reward.

@@ -19,20 +19,26 @@ mod advantage;
 mod bleu;
 mod cider;
 mod clip_s;
+mod contrastive;
 mod error;
 mod grammar;
 mod mix;
+mod ref_clip_s;
 mod reward;
+#[cfg(test)]
+mod testing;
 mod text_encoder;
 
 pub use advantage::{AdvantageRule, Baseline, split_greedy};
 pub use bleu::BleuReward;
 pub use cider::{CiderReward, CiderTable};
-pub use clip_s::{ClipScore, ClipScoreConfig, ContrastiveReward, RefClipDefinition, RefClipScore};
+pub use clip_s::{ClipScore, ClipScoreConfig};
+pub use contrastive::ContrastiveReward;
 pub use error::RewardError;
 pub use grammar::{
     Corruption, GrammarHead, GrammarHeadConfig, GrammarReward, GrammarScorer, Negative, Negatives,
 };
 pub use mix::{Scores, Term, TermScores, WeightedSum};
+pub use ref_clip_s::{RefClipDefinition, RefClipScore};
 pub use reward::{Candidate, Reward};
 pub use text_encoder::TextEncoder;

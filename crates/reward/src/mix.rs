@@ -1,5 +1,6 @@
 //! Weighted sums of rewards.
 
+use crate::clip_s::finite;
 use crate::{Baseline, Candidate, Reward, RewardError};
 
 /// One reward with its weight and what its scores are compared with.
@@ -73,12 +74,15 @@ impl WeightedSum {
     /// Scores every candidate by every term.
     ///
     /// # Errors
-    /// Whatever a term answers with.
+    /// Whatever a term answers with; [`RewardError::Shape`] for a term that returns more or fewer
+    /// scores than there are candidates, and [`RewardError::NotFinite`] for one that returns a NaN
+    /// or an infinity, each naming the reward.
     pub fn score_terms(&mut self, candidates: &[Candidate]) -> Result<Scores, RewardError> {
         let mut total = vec![0.0; candidates.len()];
         let mut terms = Vec::with_capacity(self.terms.len());
         for term in &mut self.terms {
             let scores = term.reward.score(candidates)?;
+            check_scores(term.reward.name(), candidates, &scores)?;
             for (sum, score) in total.iter_mut().zip(&scores) {
                 *sum += term.weight * score;
             }
@@ -88,6 +92,19 @@ impl WeightedSum {
         }
         Ok(Scores { total, terms })
     }
+}
+
+/// What a reward returned must be one finite number for each candidate: rewards are open to be
+/// written by others, and a wrong number would only show as a loss that is not finite.
+fn check_scores(name: &str, candidates: &[Candidate], scores: &[f32]) -> Result<(), RewardError> {
+    if scores.len() != candidates.len() {
+        return Err(RewardError::Shape(format!(
+            "the reward `{name}` returned {} scores for {} captions: it must return one for each",
+            scores.len(),
+            candidates.len()
+        )));
+    }
+    candidates.iter().zip(scores).try_for_each(|(candidate, &score)| finite(name, candidate, score))
 }
 
 impl Reward for WeightedSum {
@@ -125,6 +142,45 @@ mod tests {
         let scores = sum.score_terms(&candidates).unwrap();
         assert_eq!(scores.total, [3.0, 0.0]);
         assert_eq!(scores.terms[1].scores, [2.0, 0.0]);
+    }
+
+    /// Returns what it was built with, whatever it is asked.
+    struct Fixed(Vec<f32>);
+
+    impl Reward for Fixed {
+        fn name(&self) -> &str {
+            "fixed"
+        }
+
+        fn score(&mut self, _: &[Candidate]) -> Result<Vec<f32>, RewardError> {
+            Ok(self.0.clone())
+        }
+    }
+
+    #[test]
+    fn a_wrong_number_of_scores_names_the_reward() {
+        let candidates = [Candidate::new(0, "a dog"), Candidate::new(1, "a cat")];
+        for scores in [vec![], vec![1.0], vec![1.0; 3]] {
+            let count = scores.len();
+            let terms = vec![Term::new(1.0, Length), Term::new(1.0, Fixed(scores))];
+            let error = WeightedSum::new(terms).unwrap().score(&candidates).unwrap_err();
+            let message = error.to_string();
+            assert!(matches!(error, RewardError::Shape(_)), "{message}");
+            let expected = format!("`fixed` returned {count} scores for 2 captions");
+            assert!(message.contains(&expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_names_reward_and_caption() {
+        let candidates = [Candidate::new(0, "a dog"), Candidate::new(1, "a cat")];
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            // A weight of 0 does not hide it: 0 · NaN is NaN.
+            let terms = vec![Term::new(0.0, Fixed(vec![1.0, wrong]))];
+            let error = WeightedSum::new(terms).unwrap().score(&candidates).unwrap_err();
+            let message = error.to_string();
+            assert!(message.contains("`fixed`") && message.contains("\"a cat\""), "{message}");
+        }
     }
 
     #[test]

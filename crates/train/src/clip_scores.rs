@@ -66,7 +66,7 @@ pub fn clip_scores<'a, E: From<TrainError>>(
                 return Ok((scores, Vec::new()));
             }
             let references = batch.iter().map(|picture| picture.references.clone()).collect();
-            let mut with = RefClipScore::new(clip_s, RefClipDefinition::Hessel, references)?;
+            let mut with = RefClipScore::new(clip_s, RefClipDefinition::Hessel, &references)?;
             Ok((scores, with.score(&candidates)?))
         };
         let (clip_s, ref_clip_s) = score()?;

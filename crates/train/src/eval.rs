@@ -173,18 +173,18 @@ impl Evaluator<'_> {
 
         let embeddings = self.features.embeddings(images, self.device);
         let encoder = TextEncoder::new(self.models.clip.clone(), self.device);
-        // First, so that CLIP-S without a prompt finds these captions encoded.
-        let states = encoder.states("", &texts)?;
-        let bare = normalize(self.models.clip.model.project_text(states));
         let settings = self.settings;
         let config = ClipScoreConfig { prompt: settings.prompt.clone(), weight: settings.clip_s_w };
-        let mut clip = ClipScore::with_encoder(config, encoder, embeddings.clone());
+        let mut clip = ClipScore::with_encoder(config, encoder.clone(), embeddings.clone());
+        let definition = settings.ref_clip_s_definition;
+        let mut ref_clip = RefClipScore::new(clip.clone(), definition, &references)?;
+        // Just before CLIP-S, so that without a prompt it finds these captions encoded.
+        let states = encoder.states("", &texts)?;
+        let bare = normalize(self.models.clip.model.project_text(states));
         let candidates: Vec<Candidate> =
             texts.iter().enumerate().map(|(row, text)| Candidate::new(row, text)).collect();
         let clip_s = clip.score(&candidates)?;
-        let definition = self.settings.ref_clip_s_definition;
-        let ref_clip_s =
-            RefClipScore::new(clip, definition, references.clone())?.score(&candidates)?;
+        let ref_clip_s = ref_clip.score(&candidates)?;
         let grammar = match self.models.grammar {
             Some(scorer) => Some(scorer.probabilities(&texts, self.device)?),
             None => None,

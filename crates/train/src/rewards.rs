@@ -84,8 +84,7 @@ impl<'a> RewardModels<'a> {
         }
         if settings.ref_clip_s.weight != 0.0 {
             let definition = settings.ref_clip_s_definition;
-            let owned = references.iter().map(|captions| captions.to_vec()).collect();
-            let reward = RefClipScore::new(clip_s.clone(), definition, owned)?;
+            let reward = RefClipScore::new(clip_s.clone(), definition, &references)?;
             add(settings.ref_clip_s, Box::new(reward));
         }
         if settings.contrastive.weight != 0.0 {
