@@ -65,7 +65,8 @@ pub fn clip_scores<'a, E: From<TrainError>>(
             if !with_references {
                 return Ok((scores, Vec::new()));
             }
-            let references = batch.iter().map(|picture| picture.references.clone()).collect();
+            let references: Vec<&[String]> =
+                batch.iter().map(|picture| picture.references.as_slice()).collect();
             let mut with = RefClipScore::new(clip_s, RefClipDefinition::Hessel, &references)?;
             Ok((scores, with.score(&candidates)?))
         };
