@@ -111,7 +111,11 @@ fn run(arguments: Arguments) -> Result<()> {
             "references": record.references,
         }));
     }
-    let gain = scst_row.scores.r1 / mle_row.scores.r1;
+    let (before, after) = (mle_row.scores.r1, scst_row.scores.r1);
+    let gain = match before {
+        0.0 => format!("{after:.1} %, that of MLE is 0"),
+        _ => format!("{:.1} times that of MLE", after / before),
+    };
     let results = json!({
         "seed": arguments.seed,
         "quick": arguments.quick,
@@ -123,7 +127,7 @@ fn run(arguments: Arguments) -> Result<()> {
     let path = out.join("results.json");
     write_json(&path, &results)?;
     println!(
-        "\nR@1 is {gain:.1} times that of MLE. {:.0} s in all; results in {}",
+        "\nR@1 is {gain}. {:.0} s in all; results in {}",
         started.elapsed().as_secs_f64(),
         path.display()
     );

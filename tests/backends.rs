@@ -91,7 +91,7 @@ fn write_models(dir: &std::path::Path) {
     let pipeline = ClipPipeline::new(config, model, tokenizer, preprocess).unwrap();
     pipeline.save(&dir.join("clip")).unwrap();
 
-    let vocab = Vocab::build([words], 0, 16);
+    let vocab = Vocab::build([words], 0, 16).unwrap();
     let config = CaptionerConfig {
         feature_dim: 16,
         vocab_size: vocab.len(),

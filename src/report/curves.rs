@@ -1,9 +1,9 @@
 //! Training curves as SVG.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use anyhow::Result;
+use maud::{Markup, html};
 
 use super::runs::Run;
 
@@ -21,7 +21,7 @@ const MARGIN: [f64; 4] = [46.0, 8.0, 8.0, 22.0];
 /// One number over the steps, a line for each captioner that logged it.
 pub(super) struct Chart {
     pub name: String,
-    /// Whether it tells what the captioner learns, rather than how training went.
+    /// Whether it shows what the captioner learns, rather than how training went.
     pub main: bool,
     /// Index of the captioner, and its points.
     pub lines: Vec<(usize, Vec<(f64, f64)>)>,
@@ -65,48 +65,36 @@ impl Chart {
     }
 
     /// The chart as an SVG element; lines have the classes `line` and `run-N`.
-    pub(super) fn svg(&self) -> String {
+    pub(super) fn svg(&self) -> Markup {
         let points = || self.lines.iter().flat_map(|(_, points)| points);
         let (x0, x1) = range(points().map(|p| p.0));
         let (y0, y1) = range(points().map(|p| p.1));
         let [left, right, top, bottom] = MARGIN;
         let x = |v: f64| left + (v - x0) / (x1 - x0) * (WIDTH - left - right);
         let y = |v: f64| HEIGHT - bottom - (v - y0) / (y1 - y0) * (HEIGHT - top - bottom);
-        let mut svg = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
-            self.name
-        );
-        // Writing to a string can't fail.
-        for i in 0..3 {
-            let value = y0 + (y1 - y0) * f64::from(i) / 2.0;
-            let at = y(value);
-            let _ = write!(
-                svg,
-                "<line class=\"grid\" x1=\"{left}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
-                 <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-                WIDTH - right,
-                left - 5.0,
-                at + 3.5,
-                short(value)
-            );
+        let grid = [0.0, 0.5, 1.0].map(|part| y0 + (y1 - y0) * part);
+        html! {
+            svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(self.name) {
+                @for value in grid {
+                    line.grid x1=(left) x2=(WIDTH - right) y1=(px(y(value))) y2=(px(y(value))) {}
+                    text x=(left - 5.0) y=(px(y(value) + 3.5)) text-anchor="end" { (short(value)) }
+                }
+                @for (value, anchor) in [(x0, "start"), (x1, "end")] {
+                    text x=(px(x(value))) y=(HEIGHT - 6.0) text-anchor=(anchor) { (value.round()) }
+                }
+                @for (run, line) in &self.lines {
+                    polyline class={ "line run-" (run) }
+                        points=(line.iter().map(|p| format!("{:.1},{:.1}", x(p.0), y(p.1)))
+                            .collect::<Vec<_>>().join(" ")) {}
+                }
+            }
         }
-        for (value, anchor) in [(x0, "start"), (x1, "end")] {
-            let _ = write!(
-                svg,
-                "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
-                x(value),
-                HEIGHT - 6.0,
-                value.round()
-            );
-        }
-        for (run, points) in &self.lines {
-            let points: Vec<String> =
-                points.iter().map(|p| format!("{:.1},{:.1}", x(p.0), y(p.1))).collect();
-            let _ =
-                write!(svg, "<polyline class=\"line run-{run}\" points=\"{}\"/>", points.join(" "));
-        }
-        svg + "</svg>"
     }
+}
+
+/// A coordinate, to a tenth of a pixel.
+fn px(value: f64) -> String {
+    format!("{value:.1}")
 }
 
 /// What stands above a chart: a number's name in words, a score's as people write it.
@@ -183,13 +171,22 @@ mod tests {
     }
 
     #[test]
+    fn names_from_the_log_are_escaped() {
+        let name = "\"><script>alert(1)</script> & 'x".to_string();
+        let chart = Chart { name, main: false, lines: vec![(0, vec![(1.0, 7.0), (2.0, 8.0)])] };
+        let svg = chart.svg().into_string();
+        assert!(!svg.contains("<script") && !svg.contains("\">\""), "{svg}");
+        assert!(svg.contains("&lt;script&gt;"), "{svg}");
+    }
+
+    #[test]
     fn a_flat_line_is_drawn_inside_the_chart() {
         let chart = Chart {
             name: "loss".into(),
             main: false,
             lines: vec![(3, vec![(1.0, 7.0), (2.0, 7.0)])],
         };
-        let svg = chart.svg();
+        let svg = chart.svg().into_string();
         assert!(svg.contains("class=\"line run-3\"") && !svg.contains("NaN"), "{svg}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use finecap_metrics::{Interval, bleu, bootstrap};
-use finecap_train::ScoredCaption;
+use finecap_train::{ScoredCaption, caption_columns};
 
 /// Resamples of the pictures.
 const RESAMPLES: usize = 1000;
@@ -20,23 +20,7 @@ pub(super) fn intervals(captions: &[ScoredCaption]) -> Result<Intervals> {
     let texts: Vec<&str> = captions.iter().map(|one| one.caption.as_str()).collect();
     let references: Vec<&[String]> = captions.iter().map(|one| one.references.as_slice()).collect();
     let bleu = bleu(&texts, &references)?;
-    let of = |value: &dyn Fn(&ScoredCaption) -> Option<f64>| -> Option<Vec<f64>> {
-        captions.iter().map(value).collect()
-    };
-    let recall = |k: usize| of(&|one| Some(if one.rank <= k { 100.0 } else { 0.0 }));
-    let columns: Vec<(&'static str, Vec<f64>)> = [
-        ("cider", of(&|one| Some(one.cider))),
-        ("clip_s", of(&|one| Some(one.clip_s))),
-        ("ref_clip_s", of(&|one| Some(one.ref_clip_s))),
-        ("r1", recall(1)),
-        ("r5", recall(5)),
-        ("r10", recall(10)),
-        ("grammar", of(&|one| one.grammar)),
-        ("grammatical", of(&|one| one.grammatical.map(f64::from))),
-    ]
-    .into_iter()
-    .filter_map(|(name, values)| Some((name, values?)))
-    .collect();
+    let columns = caption_columns(captions);
     let numbers = |images: &[usize]| {
         let mean = |values: &[f64]| {
             images.iter().map(|&image| values[image]).sum::<f64>() / images.len() as f64

@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use finecap_train::{EvaluationFile, TableRow, write_file};
 
 use curves::Chart;
-use intervals::intervals;
+use intervals::{Intervals, intervals};
 use page::Page;
 use runs::{Run, find};
 
@@ -43,7 +43,8 @@ fn find_some(dir: &Path) -> Result<Vec<Run>> {
 /// Writes a report on every `evaluation.json` below the folders of `runs`.
 ///
 /// Captioners of the same name and different seeds are taken to be runs of one recipe: the table
-/// gives their mean and spread, curves and gallery show the first. The gallery holds at most `pictures` pictures.
+/// gives their mean and spread, curves and gallery show the first. The gallery holds at most
+/// `pictures` pictures, and is left out for 0.
 ///
 /// # Errors
 /// A folder without evaluations, a file that cannot be read, evaluations of different pictures.
@@ -71,14 +72,16 @@ pub fn write(runs: &[PathBuf], pictures: usize, out: &Path) -> Result<()> {
         })
         .collect();
     let first: Vec<&Run> = names.iter().filter_map(|name| of_name(name).first().copied()).collect();
-    let seeds = found.len().div_ceil(names.len().max(1));
-    let intervals = match seeds {
-        1 => first.iter().map(|run| intervals(&run.evaluation.captions)).collect::<Result<_>>()?,
-        // The spread over seeds says more.
-        _ => Vec::new(),
-    };
+    let intervals = first
+        .iter()
+        .zip(&table)
+        .map(|(run, row)| match row.seeds {
+            1 => intervals(&run.evaluation.captions),
+            // The spread over seeds says more.
+            _ => Ok(Intervals::new()),
+        })
+        .collect::<Result<_>>()?;
     let page = Page {
-        seeds,
         table: &table,
         intervals,
         charts: Chart::all(&first)?,

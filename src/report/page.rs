@@ -23,9 +23,8 @@ const SCRIPT: &str = include_str!("report.js");
 
 /// Everything on the page.
 pub(super) struct Page<'a> {
-    pub seeds: usize,
     pub table: &'a [TableRow],
-    /// Of each row's scores; none where there are several seeds.
+    /// Of each row's scores; empty where a row has several seeds.
     pub intervals: Vec<Intervals>,
     pub charts: Vec<Chart>,
     pub gallery: Vec<Card<'a>>,
@@ -45,10 +44,13 @@ impl Card<'_> {
 
 /// The first `limit` pictures that all captioners have described.
 pub(super) fn gallery<'a>(runs: &[&'a Run], limit: usize) -> Result<Vec<Card<'a>>> {
-    let Some(first) = runs.first() else { return Ok(Vec::new()) };
+    let first = match runs.first() {
+        Some(first) if limit > 0 => first,
+        _ => return Ok(Vec::new()),
+    };
     let captions = &first.evaluation.captions;
     // Spread over the data set, whose neighbours may be alike.
-    let stride = captions.len().div_ceil(limit.max(1)).max(1);
+    let stride = captions.len().div_ceil(limit).max(1);
     let mut cards = Vec::new();
     for caption in captions.iter().step_by(stride) {
         let same = |run: &&'a Run| {
@@ -120,10 +122,7 @@ impl Page<'_> {
             section {
                 h2 { "Scores" }
                 p {
-                    "Greedy captions of held-out pictures"
-                    @if self.seeds > 1 { ", mean and standard deviation over " (self.seeds) " seeds" }
-                    @else { ", with 95 % intervals of resampling the pictures" }
-                    ". R@k is the share of captions, in percent, by which CLIP finds their own "
+                    "Greedy captions of held-out pictures, " (spread(self.table)) ". R@k is the share of captions, in percent, by which CLIP finds their own "
                     "picture among the first k."
                 }
                 div.scroll {
@@ -143,6 +142,9 @@ impl Page<'_> {
                                             }
                                             @if let Some(spread) = row.spread.get(*name) {
                                                 small { "±" (format!("{spread:.digits$}")) }
+                                            }
+                                            @if let Some(count) = row.partial.get(*name) {
+                                                small { "(" (count) " of " (row.seeds) ")" }
                                             }
                                             @if let Some(found) = self.interval(run, name) {
                                                 @let digits = digits.saturating_sub(1);
@@ -190,6 +192,9 @@ impl Page<'_> {
     }
 
     fn pictures(&self) -> Markup {
+        if self.gallery.is_empty() {
+            return html! {};
+        }
         html! {
             section {
                 h2 { "Pictures" }
@@ -252,7 +257,7 @@ impl Page<'_> {
                                     @if caption.caption.is_empty() { em { "(empty)" } }
                                     span.said { (caption.caption) }
                                     @if caption.grammatical == Some(false) {
-                                        " " span.broken { "no sentence" }
+                                        " " span.broken { "not a sentence" }
                                     }
                                 }
                                 p.scores {
@@ -275,13 +280,31 @@ impl Page<'_> {
     }
 }
 
+/// What the numbers beside the means are: the seeds need not be as many for each row.
+fn spread(table: &[TableRow]) -> String {
+    let several: Vec<&TableRow> = table.iter().filter(|row| row.seeds > 1).collect();
+    let Some(first) = several.first() else {
+        return "with 95 % intervals from resampling the pictures".into();
+    };
+    if table.iter().all(|row| row.seeds == first.seeds) {
+        return format!("mean and standard deviation over {} seeds", first.seeds);
+    }
+    let each: Vec<String> =
+        several.iter().map(|row| format!("{} of {}", row.seeds, row.name)).collect();
+    let mut text = format!("mean and standard deviation over seeds ({})", each.join(", "));
+    if several.len() < table.len() {
+        text += "; a single seed comes with 95 % intervals from resampling the pictures";
+    }
+    text
+}
+
 fn charts<'a>(charts: impl Iterator<Item = &'a Chart>) -> Markup {
     html! {
         div.charts {
             @for chart in charts {
                 figure {
                     figcaption { (chart.name) }
-                    (PreEscaped(chart.svg()))
+                    (chart.svg())
                 }
             }
         }
@@ -291,4 +314,25 @@ fn charts<'a>(charts: impl Iterator<Item = &'a Chart>) -> Markup {
 /// A spot in a captioner's colour.
 fn dot(run: usize) -> Markup {
     html! { span class={ "dot run-" (run) } {} }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, seeds: usize) -> TableRow {
+        TableRow::new(name, &vec![finecap_train::Scores::new(); seeds])
+    }
+
+    #[test]
+    fn the_number_of_seeds_is_said_as_it_is() {
+        let of = |rows: &[(&str, usize)]| {
+            spread(&rows.iter().map(|(name, seeds)| row(name, *seeds)).collect::<Vec<_>>())
+        };
+        assert!(of(&[("A", 1), ("B", 1)]).contains("95 % intervals"));
+        assert!(of(&[("A", 3), ("B", 3)]).ends_with("over 3 seeds"));
+        let unequal = of(&[("A", 3), ("B", 1), ("C", 2)]);
+        assert!(unequal.contains("(3 of A, 2 of C)"), "{unequal}");
+        assert!(unequal.contains("single seed"), "{unequal}");
+    }
 }

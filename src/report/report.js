@@ -1,6 +1,6 @@
 const controls = document.querySelector('.controls');
 const gallery = document.querySelector('.gallery');
-const cards = [...gallery.children];
+const cards = gallery ? [...gallery.children] : [];
 
 function arrange() {
   const { sort, least, words } = controls.elements;
@@ -20,8 +20,10 @@ function arrange() {
   controls.querySelector('output').textContent = shown + ' of ' + cards.length + ' pictures';
 }
 
-controls.addEventListener('input', arrange);
-controls.addEventListener('submit', event => event.preventDefault());
+if (controls) {
+  controls.addEventListener('input', arrange);
+  controls.addEventListener('submit', event => event.preventDefault());
+}
 for (const box of document.querySelectorAll('.legend input')) {
   box.addEventListener('input', () => {
     const run = box.dataset.run;
@@ -29,4 +31,4 @@ for (const box of document.querySelectorAll('.legend input')) {
     for (const element of marked) element.toggleAttribute('hidden', !box.checked);
   });
 }
-arrange();
+if (controls) arrange();

@@ -10,10 +10,14 @@ use crate::vocab::END;
 /// How captions are searched for: the `width` most probable beginnings of an image's caption are
 /// kept at every token.
 ///
-/// With the default settings this is the reference's search: beginnings compete by the sum of
-/// their tokens' log-probabilities; one that ends leaves its place to others and is remembered;
-/// at `max_len` tokens all end; the best of everything that ended are the result. What a rule
-/// forbids is passed over; the probabilities of the rest are not raised for it.
+/// Beginnings compete by the sum of their tokens' log-probabilities; one that ends leaves its
+/// place to others and is remembered; at `max_len` tokens all end; the best of everything that
+/// ended are the result. What a rule forbids is passed over; the probabilities of the rest are not
+/// raised for it.
+///
+/// Begin with [`new`](Self::new), which forbids nothing, and change fields with `..`: there may be
+/// more fields one day. The reference's search is
+/// `BeamSearch { suppress_unknown: true, ..BeamSearch::new(width, max_len) }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BeamSearch {
     /// Beginnings kept of every image; 1 is greedy.
@@ -29,7 +33,7 @@ pub struct BeamSearch {
     /// Never say the same three words in a row twice (Paulus et al. 2017, arXiv 1705.04304,
     /// section 2.5).
     pub block_trigrams: bool,
-    /// Never choose the unknown word. The reference's search never does.
+    /// Never choose the unknown word; off by default. The reference's search never does.
     pub suppress_unknown: bool,
     /// Words after which no caption may end (it may still be cut there), by id: the reference's
     /// are [`Vocab::bad_endings`](crate::Vocab::bad_endings).
@@ -37,8 +41,8 @@ pub struct BeamSearch {
 }
 
 impl BeamSearch {
-    /// The reference's search: the best caption of `width` beams, of at most `max_len` tokens,
-    /// by the sum of log-probabilities, without unknown words.
+    /// The best caption of `width` beams, of at most `max_len` tokens, by the sum of
+    /// log-probabilities.
     pub fn new(width: usize, max_len: usize) -> Self {
         Self {
             width,
@@ -46,12 +50,15 @@ impl BeamSearch {
             max_len,
             length_penalty: 0.0,
             block_trigrams: false,
-            suppress_unknown: true,
+            suppress_unknown: false,
             bad_endings: Vec::new(),
         }
     }
 
-    /// Refuse settings that `config`'s model cannot be searched with, naming the setting.
+    /// Checks that `config`'s model can be searched with these settings.
+    ///
+    /// # Errors
+    /// [`CaptionerError::Decoding`], naming the first setting that is wrong.
     pub fn check(&self, config: &CaptionerConfig) -> Result<(), CaptionerError> {
         let wrong = |field, rule: String, found: String| {
             Err(CaptionerError::Decoding { field, rule, found })
@@ -91,7 +98,7 @@ pub struct Hypothesis {
 }
 
 impl Captioner {
-    /// Search for the best captions of image features `[B, P, F]`: for every image its
+    /// Searches for the best captions of image features `[B, P, F]`: for every image its
     /// [`n_best`](BeamSearch::n_best), best first (fewer only where rules forbid so much that
     /// fewer are left).
     ///
@@ -219,7 +226,7 @@ impl Beams {
         Self { live: vec![Beam::default()], ended: Vec::new(), tokens: 0 }
     }
 
-    /// Read one more token of every beam; `log_probs` are `[rows, vocab]` as the state's rows lie.
+    /// Reads one more token of every beam; `log_probs` are `[rows, vocab]` as the state's rows lie.
     ///
     /// # Errors
     /// The place of the first beam whose log-probabilities are not numbers.

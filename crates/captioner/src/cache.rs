@@ -35,7 +35,7 @@ impl KvCache {
         }
     }
 
-    /// Keep the given rows, in the given order and as often as they are named: `rows` is `[n]`.
+    /// Keeps the given rows, in the given order and as often as they are named: `rows` is `[n]`.
     pub(crate) fn select(&mut self, rows: Tensor<1, Int>) {
         self.keys.inplace(|keys| keys.select(0, rows.clone()));
         self.values.inplace(|values| values.select(0, rows));

@@ -64,7 +64,10 @@ impl CaptionerConfig {
         }
     }
 
-    /// Refuse values that no model can have, naming the field.
+    /// Checks that a model can have these sizes.
+    ///
+    /// # Errors
+    /// [`CaptionerError::Config`], naming the first field that is wrong.
     pub fn check(&self) -> Result<(), CaptionerError> {
         let wrong = |field, rule: &str, found: String| {
             Err(CaptionerError::Config { field, rule: rule.into(), found })
@@ -107,7 +110,7 @@ impl CaptionerConfig {
         Ok(())
     }
 
-    /// Build a model with fresh weights on `device`.
+    /// Builds a model with fresh weights on `device`.
     ///
     /// Weights are drawn in a fixed order from the device's generator, so that
     /// `device.seed(s)` before this call makes them reproducible.
@@ -120,7 +123,7 @@ impl CaptionerConfig {
         Ok(model)
     }
 
-    /// Build a model whose weights are drawn only when they are first read.
+    /// Builds a model whose weights are drawn only when they are first read.
     pub(crate) fn build(&self, device: &Device) -> Result<Captioner, CaptionerError> {
         self.check()?;
         Ok(Captioner::new(self, device))

@@ -9,6 +9,10 @@ use crate::sampling::sample;
 use crate::vocab::END;
 
 /// How captions are decoded: greedily, by sampling, or both in one batch.
+///
+/// Begin with [`greedy`](Self::greedy) or [`samples`](Self::samples) and change fields with `..`,
+/// as in `Decoding { temperature: 0.8, ..Decoding::samples(5, 20) }`: there may be more fields one
+/// day. Nothing is forbidden by default, so that samples follow the model's own distribution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoding {
     /// Decode one caption per image by always taking the most probable token.
@@ -23,7 +27,7 @@ pub struct Decoding {
     pub top_k: Option<usize>,
     /// Sample only from the most probable tokens that together have this share of the mass.
     pub top_p: Option<f32>,
-    /// Never choose the unknown word.
+    /// Never choose the unknown word; off by default, as in [`BeamSearch`](crate::BeamSearch).
     pub suppress_unknown: bool,
 }
 
@@ -47,7 +51,10 @@ impl Decoding {
         }
     }
 
-    /// Refuse settings that `config`'s model cannot decode with, naming the setting.
+    /// Checks that `config`'s model can be decoded with these settings.
+    ///
+    /// # Errors
+    /// [`CaptionerError::Decoding`], naming the first setting that is wrong.
     pub fn check(&self, config: &CaptionerConfig) -> Result<(), CaptionerError> {
         let wrong = |field, rule: String, found: String| {
             Err(CaptionerError::Decoding { field, rule, found })
@@ -98,7 +105,7 @@ pub struct ImageCaptions {
 }
 
 impl Captioner {
-    /// Decode captions for image features `[B, P, F]`, all captions of all images in one cached
+    /// Decodes captions for image features `[B, P, F]`, all captions of all images in one cached
     /// batch.
     ///
     /// The same draws give the same captions, up to near-ties that rounding decides. Decoding

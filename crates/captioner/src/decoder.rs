@@ -73,7 +73,7 @@ pub struct DecoderState {
 }
 
 impl DecoderState {
-    /// Keep the given rows, in the given order and as often as they are named (`rows`: `[n]`).
+    /// Keeps the given rows, in the given order and as often as they are named (`rows`: `[n]`).
     ///
     /// Rows stay image-major: every image must keep the same number of rows, its own.
     pub fn select(&mut self, rows: Tensor<1, Int>) {

@@ -70,6 +70,15 @@ pub enum CaptionerError {
         /// Fingerprint kept with the model.
         expected: String,
     },
+    /// A caption holds something that is not one word.
+    #[error(
+        "{word:?} in a caption is not one word: give captions as words without white space, as \
+         `split_whitespace` cuts them"
+    )]
+    Word {
+        /// What is empty or holds white space.
+        word: String,
+    },
     /// Image features do not have the width the model reads.
     #[error("the image features are {found} wide, but the model reads features {expected} wide")]
     Features {

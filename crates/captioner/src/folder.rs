@@ -27,7 +27,7 @@ struct FolderConfig {
 }
 
 impl Captioner {
-    /// Write the model and its vocabulary to a folder, which is created if need be:
+    /// Writes the model and its vocabulary to a folder, which is created if need be:
     /// `config.json`, `vocab.json` and `model.safetensors` with PyTorch's names and layout
     /// (`encoder.layers.0.self_attn.q.weight`, `[out, in]`).
     ///
@@ -58,7 +58,7 @@ impl Captioner {
         })
     }
 
-    /// Read a folder written by [`save`](Self::save).
+    /// Reads a folder written by [`save`](Self::save).
     ///
     /// # Errors
     /// When a file is missing or malformed, the vocabulary is not the model's, or a tensor is
@@ -157,7 +157,7 @@ mod tests {
     use std::path::PathBuf;
 
     fn saved() -> (tempfile::TempDir, Captioner, Vocab) {
-        let vocab = Vocab::build([["a", "red", "dog"]], 0, 6);
+        let vocab = Vocab::build([["a", "red", "dog"]], 0, 6).unwrap();
         let config = CaptionerConfig {
             d_model: 8,
             d_ff: 12,
@@ -177,7 +177,7 @@ mod tests {
         Captioner::load(dir, &Device::flex()).unwrap_err().to_string()
     }
 
-    /// Write the weights again with other names.
+    /// Writes the weights again with other names.
     fn rename(path: &PathBuf, new_name: impl Fn(&str) -> Option<String>) {
         let bytes = fs::read(path).unwrap();
         let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -272,12 +272,12 @@ mod tests {
     fn another_vocabulary_and_a_wrong_config_are_refused() {
         let (dir, model, vocab) = saved();
         let dir = dir.path().join("run");
-        let other = Vocab::build([["a", "dog", "red"]], 0, 6);
+        let other = Vocab::build([["a", "dog", "red"]], 0, 6).unwrap();
         assert_eq!(other.len(), vocab.len());
         other.save(&dir.join(VOCAB)).unwrap();
         let message = load_error(&dir);
         assert!(message.contains(&other.fingerprint()), "{message}");
-        let small = Vocab::build([["a"]], 0, 6);
+        let small = Vocab::build([["a"]], 0, 6).unwrap();
         assert!(matches!(model.save(&dir, &small), Err(CaptionerError::Vocabulary { .. })));
 
         let path = dir.join(CONFIG);

@@ -20,7 +20,7 @@ pub(crate) fn xavier_embedding(n: usize, d: usize, device: &Device) -> Embedding
     embedding
 }
 
-/// Draw every weight that has not been drawn yet, in the order of the module's fields.
+/// Draws every weight that has not been drawn yet, in the order of the module's fields.
 ///
 /// Burn draws a weight when it is first read, so without this the order of the forward pass
 /// would decide which random numbers a weight gets.

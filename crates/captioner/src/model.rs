@@ -61,14 +61,17 @@ impl Captioner {
         self.output.weight.val().device()
     }
 
-    /// Check that features `[B, P, F]` have the width this model reads.
+    /// Checks that features `[B, P, F]` have the width this model reads.
+    ///
+    /// # Errors
+    /// [`CaptionerError::Features`] for any other width.
     pub fn check_features(&self, features: &Tensor<3>) -> Result<(), CaptionerError> {
         let [_, _, found] = features.dims();
         let expected = self.config.feature_dim;
         if found == expected { Ok(()) } else { Err(CaptionerError::Features { expected, found }) }
     }
 
-    /// Encode image features `[B, P, F]`.
+    /// Encodes image features `[B, P, F]`.
     ///
     /// # Panics
     /// If the features are not `feature_dim` wide; see [`check_features`](Self::check_features).
@@ -98,7 +101,7 @@ impl Captioner {
         self.decoder.begin(memory.images * rows_per_image, &self.device())
     }
 
-    /// Read the next token of every caption, `[N, 1]`, and return the logits of the one after
+    /// Reads the next token of every caption, `[N, 1]`, and returns the logits of the one after
     /// it, `[N, V]`. The first token is [`END`](crate::END).
     ///
     /// # Panics

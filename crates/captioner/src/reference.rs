@@ -54,7 +54,7 @@ impl ReferenceCaptioner {
         Ok(prefix(&WeightFile::open(path)?).is_some())
     }
 
-    /// Read a checkpoint that PyTorch Lightning wrote for the reference project. Sizes are those
+    /// Reads a checkpoint that PyTorch Lightning wrote for the reference project. Sizes are those
     /// of the tensors; what they do not tell (heads, dropout, the longest caption) is read from
     /// the settings that the checkpoint carries, or else the reference's default.
     ///

@@ -3,7 +3,7 @@ use burn::tensor::{Int, Tensor};
 
 use crate::decode::Decoding;
 
-/// Draw one token per row from `softmax(logits / temperature)`, restricted to the `top_k` most
+/// Draws one token per row from `softmax(logits / temperature)`, restricted to the `top_k` most
 /// probable tokens and then to the smallest set of them with at least `top_p` of the mass.
 ///
 /// `logits` is `[N, V]`, `uniforms` `[N, 1]` with numbers in `[0, 1)`; returns ids `[N, 1]`. The

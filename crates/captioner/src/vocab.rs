@@ -36,32 +36,44 @@ struct VocabFile {
 }
 
 impl Vocab {
-    /// Keep the words that occur more than `threshold` times in `captions`, in the order of
+    /// Keeps the words that occur more than `threshold` times in `captions`, in the order of
     /// their first occurrence. Encoded captions are cut after `max_words` words; counting sees
     /// them whole.
     ///
     /// ```
     /// # use finecap_captioner::Vocab;
     /// let captions = ["a red dog", "a blue dog"].map(|c| c.split(' '));
-    /// let vocab = Vocab::build(captions, 1, 16);
+    /// let vocab = Vocab::build(captions, 1, 16)?;
     /// assert_eq!(vocab.words(), ["a", "dog", "UNK"]);
     /// assert_eq!(vocab.encode(&["a", "red", "dog"]), [1, 3, 2]);
+    /// # Ok::<(), finecap_captioner::CaptionerError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`CaptionerError::Word`] for a word that is empty or holds white space, frequent or not:
+    /// [`load`](Self::load) would refuse it. [`CaptionerError::Config`] for `max_words` of 0.
     pub fn build<C, W>(
         captions: impl IntoIterator<Item = C>,
         threshold: usize,
         max_words: usize,
-    ) -> Self
+    ) -> Result<Self, CaptionerError>
     where
         C: IntoIterator<Item = W>,
         W: AsRef<str>,
     {
+        if max_words == 0 {
+            let rule = "at least 1".into();
+            return Err(CaptionerError::Config { field: "max_words", rule, found: "0".into() });
+        }
         let mut order: Vec<String> = Vec::new();
         let mut counts: HashMap<String, usize> = HashMap::new();
         for word in captions.into_iter().flatten() {
             let word = word.as_ref();
             match counts.get_mut(word) {
                 Some(count) => *count += 1,
+                None if !is_word(word) => {
+                    return Err(CaptionerError::Word { word: word.to_owned() });
+                }
                 None => {
                     counts.insert(word.to_owned(), 1);
                     order.push(word.to_owned());
@@ -70,7 +82,7 @@ impl Vocab {
         }
         order.retain(|word| counts[word] > threshold && word != UNKNOWN);
         order.push(UNKNOWN.to_owned());
-        Self::index(order, max_words)
+        Ok(Self::index(order, max_words))
     }
 
     /// Number of ids `V`: the words, [`UNKNOWN`] and id 0.
@@ -131,13 +143,20 @@ impl Vocab {
         format!("{hash:016x}")
     }
 
-    /// Write the vocabulary as JSON.
+    /// Writes the vocabulary as JSON.
+    ///
+    /// # Errors
+    /// [`CaptionerError::Io`] where the file can't be written.
     pub fn save(&self, path: &Path) -> Result<(), CaptionerError> {
         let file = VocabFile { max_words: self.max_words, words: self.words.clone() };
         crate::folder::write_json(path, &file)
     }
 
-    /// Read a vocabulary written by [`save`](Self::save).
+    /// Reads a vocabulary written by [`save`](Self::save).
+    ///
+    /// # Errors
+    /// [`CaptionerError::Io`] where the file can't be read, [`CaptionerError::Json`] where it is
+    /// not what `save` writes: each word once, without white space, [`UNKNOWN`] last.
     pub fn load(path: &Path) -> Result<Self, CaptionerError> {
         let text = fs::read_to_string(path).map_err(|source| CaptionerError::Io {
             action: "read",
@@ -161,7 +180,7 @@ impl Vocab {
             return Err("`max_words` must be at least 1".into());
         }
         for (place, word) in vocab.words.iter().enumerate() {
-            if word.is_empty() || word.contains(char::is_whitespace) {
+            if !is_word(word) {
                 return Err(format!("word {} (\"{word}\") is not one word", place + 1));
             }
             if vocab.ids[word] as usize != place + 1 {
@@ -177,13 +196,19 @@ impl Vocab {
     }
 }
 
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_whitespace)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn vocab() -> Vocab {
         let captions = ["a red cat", "a cat on a mat", "the red mat"].map(|c| c.split(' '));
-        Vocab::build(captions, 1, 4)
+        Vocab::build(captions, 1, 4).unwrap()
     }
 
     #[test]
@@ -207,10 +232,10 @@ mod tests {
 
     #[test]
     fn fingerprint_sees_words_and_order() {
-        let one = Vocab::build([["ab", "c"]], 0, 4);
-        assert_eq!(one.fingerprint(), one.clone().fingerprint());
-        assert_ne!(one.fingerprint(), Vocab::build([["a", "bc"]], 0, 4).fingerprint());
-        assert_ne!(one.fingerprint(), Vocab::build([["c", "ab"]], 0, 4).fingerprint());
+        let of = |words: [&str; 2]| Vocab::build([words], 0, 4).unwrap().fingerprint();
+        assert_eq!(of(["ab", "c"]), of(["ab", "c"]));
+        assert_ne!(of(["ab", "c"]), of(["a", "bc"]));
+        assert_ne!(of(["ab", "c"]), of(["c", "ab"]));
     }
 
     #[test]
@@ -219,6 +244,32 @@ mod tests {
         let path = dir.path().join("vocab.json");
         vocab().save(&path).unwrap();
         assert_eq!(Vocab::load(&path).unwrap(), vocab());
+    }
+
+    #[test]
+    fn what_is_not_one_word_is_refused_before_training() {
+        // A caption with a double space, cut at single ones; rare words are looked at too.
+        for caption in ["a  dog", "a new\nline", "", "a\u{3000}b"] {
+            let message = Vocab::build([caption.split(' ')], 7, 4).unwrap_err().to_string();
+            assert!(message.contains("not one word"), "{caption:?}: {message}");
+        }
+        assert!(Vocab::build([["a"]], 0, 0).unwrap_err().to_string().contains("`max_words`"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_built_can_be_loaded(
+            captions in prop::collection::vec(prop::collection::vec("[a-c \\t\u{a0}UNK\"\\\\]{0,3}", 0..4), 0..4),
+            threshold in 0usize..3,
+            max_words in 0usize..5,
+        ) {
+            if let Ok(vocab) = Vocab::build(captions, threshold, max_words) {
+                let dir = tempfile::tempdir().unwrap();
+                let path = dir.path().join("vocab.json");
+                vocab.save(&path).unwrap();
+                prop_assert_eq!(Vocab::load(&path).unwrap(), vocab);
+            }
+        }
     }
 
     #[test]

@@ -12,9 +12,11 @@ pub struct Interval {
     pub low: f64,
     /// Upper bound of the central 95 %.
     pub high: f64,
-    /// Twice the smaller share of resamples at or below, and at or above 0, at most 1. For the
-    /// difference of two systems on the same images it is the significance of the paired
-    /// bootstrap test (Koehn 2004): small means that the difference is no accident of the images.
+    /// Two-sided significance: twice the smaller of `(k + 1) / (n + 1)` for the `k` of `n`
+    /// resamples at or below 0 and for those at or above it, at most 1. The set itself counts as
+    /// one of the resamples (Davison and Hinkley 1997, equation 4.11), so that `p` is never 0. For
+    /// the difference of two systems on the same images this is the paired bootstrap test (Koehn
+    /// 2004): small means that the difference is no accident of the images.
     pub p: f64,
 }
 
@@ -63,7 +65,7 @@ fn interval(mut values: Vec<f64>) -> Interval {
     let n = values.len();
     // As many resamples lie below the lower bound as above the upper one.
     let outside = (0.025 * n as f64).floor() as usize;
-    let share = |count: usize| count as f64 / n as f64;
+    let share = |count: usize| (count + 1) as f64 / (n + 1) as f64;
     let below = share(values.iter().filter(|value| **value <= 0.0).count());
     let above = share(values.iter().filter(|value| **value >= 0.0).count());
     Interval {
@@ -84,9 +86,9 @@ mod tests {
     #[test]
     fn bounds_leave_as_much_on_either_side() {
         let found = interval((1..=200).rev().map(f64::from).collect());
-        assert_eq!((found.low, found.high, found.p), (6.0, 195.0, 0.0));
+        assert_eq!((found.low, found.high, found.p), (6.0, 195.0, 2.0 / 201.0));
         assert_eq!(interval(vec![-1.0, 0.0, 1.0, 2.0]).p, 1.0);
-        assert_eq!(interval(vec![-1.0, 1.0, 1.0, 2.0]).p, 0.5);
+        assert_eq!(interval(vec![-1.0, 1.0, 1.0, 2.0]).p, 0.8);
     }
 
     #[test]
@@ -102,7 +104,7 @@ mod tests {
     #[test]
     fn a_difference_is_significant_where_the_images_agree() {
         let always = vec![0.1; 50];
-        assert_eq!(bootstrap(50, 1000, 1, mean_of(&always)).unwrap()[0].p, 0.0);
+        assert_eq!(bootstrap(50, 1000, 1, mean_of(&always)).unwrap()[0].p, 2.0 / 1001.0);
         let never: Vec<f64> = (0..50).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
         assert!(bootstrap(50, 1000, 1, mean_of(&never)).unwrap()[0].p > 0.5);
     }

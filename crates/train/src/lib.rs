@@ -5,6 +5,7 @@
 //! one way: a [`Dataset`] is encoded once into a [`FeatureStore`], the captioner reads features,
 //! and rewards read captions.
 
+mod caption_columns;
 mod checkpoint;
 mod clip;
 mod clip_scores;
@@ -33,6 +34,7 @@ mod seeds;
 mod table;
 mod threads;
 
+pub use caption_columns::{CaptionColumn, caption_columns, recall_columns};
 pub use checkpoint::{TrainState, write_file, write_folder, write_json};
 pub use clip::train_clip;
 pub use clip_scores::{CaptionedPicture, ClipScores, clip_scores};
@@ -59,4 +61,4 @@ pub use scenes_scores::{SceneScores, evaluate_scenes};
 pub use schedule::Schedule;
 pub use scst::train_scst;
 pub use seeds::{Purpose, number, stream};
-pub use table::{COLUMNS, Scores, TableRow, table};
+pub use table::{COLUMNS, Scores, TableRow, heading, table};

@@ -108,7 +108,7 @@ pub fn captioner_vocab(dataset: &Dataset, config: &Config) -> Result<Vocab, Trai
     }
     let words = images.iter().flat_map(|&image| dataset.words(image));
     let sizes = &config.captioner;
-    Ok(Vocab::build(words, sizes.count_threshold, sizes.max_reference_len))
+    Ok(Vocab::build(words, sizes.count_threshold, sizes.max_reference_len)?)
 }
 
 pub(crate) fn captioner_config(

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 use finecap::metrics::{Meteor, ptb_tokenize};
-use finecap::train::{EvaluationFile, ScoredCaption};
+use finecap::train::{EvaluationFile, caption_columns, heading};
 use serde_json::{Map, Value, json};
 
 use super::lines::Lines;
 use super::meteor::MeteorData;
 use super::resampling::Resampling;
-use super::scores::{Column, Scores, recalls};
+use super::scores::{Column, Scores};
 
 #[derive(Args)]
 pub struct Run {
@@ -59,22 +59,14 @@ impl Run {
     }
 }
 
-/// Text metrics by coco-caption's words, and what training has noted of each caption.
+/// Text metrics by coco-caption's words, and the scores that training noted for each caption.
 fn scores(evaluation: &EvaluationFile, meteor: Option<&Meteor>) -> Result<Scores> {
     let said = &evaluation.captions;
     let captions: Vec<String> = said.iter().map(|one| ptb_tokenize(&one.caption)).collect();
     let references: Vec<Vec<String>> =
         said.iter().map(|one| one.references.iter().map(|r| ptb_tokenize(r)).collect()).collect();
-    let of = |value: fn(&ScoredCaption) -> f64| -> Vec<f64> { said.iter().map(value).collect() };
-    let ranks: Vec<usize> = said.iter().map(|one| one.rank).collect();
-    let mut columns: Vec<Column> =
-        vec![("CLIP-S", of(|one| one.clip_s)), ("RefCLIP-S", of(|one| one.ref_clip_s))];
-    columns.extend(recalls(&ranks));
-    if let Some(values) = said.iter().map(|one| one.grammar).collect::<Option<Vec<f64>>>() {
-        columns.push(("grammar", values));
-    }
-    if let Some(values) = said.iter().map(|one| one.grammatical).collect::<Option<Vec<bool>>>() {
-        columns.push(("sentences", values.into_iter().map(f64::from).collect()));
-    }
+    // CIDEr-D is computed anew, with coco-caption's words.
+    let noted = caption_columns(said).into_iter().filter(|(name, _)| *name != "cider");
+    let columns: Vec<Column> = noted.map(|(name, values)| (heading(name), values)).collect();
     Scores::of(&captions, &references, meteor, None, columns)
 }

@@ -10,16 +10,6 @@ use serde_json::{Map, Value};
 /// Name of a score that is a mean over the images, and its value for each.
 pub type Column = (&'static str, Vec<f64>);
 
-/// Places that recall is given for, with its names.
-pub const RECALLS: [(&str, usize); 3] = [("R@1", 1), ("R@5", 5), ("R@10", 10)];
-
-/// For each of [`RECALLS`], 100 where the own image stands high enough and 0 where it does not.
-pub fn recalls(ranks: &[usize]) -> impl Iterator<Item = Column> + '_ {
-    RECALLS.into_iter().map(|(name, k)| {
-        (name, ranks.iter().map(|&rank| if rank <= k { 100.0 } else { 0.0 }).collect())
-    })
-}
-
 /// What all captions of one system are worth, image by image.
 pub struct Scores {
     bleu: BleuScores,

@@ -7,9 +7,11 @@ use burn::tensor::Device;
 use finecap::clip::{ClipPipeline, load_image, normalize};
 use finecap::metrics::{Ties, retrieval};
 use finecap::reward::ClipScoreConfig;
-use finecap::train::{CaptionedPicture, PictureFolder, Progress, clip_scores, each_batch};
+use finecap::train::{
+    CaptionedPicture, PictureFolder, Progress, clip_scores, each_batch, heading, recall_columns,
+};
 
-use super::scores::{Column, recalls};
+use super::scores::Column;
 
 /// A CLIP model, and picture files with their references.
 pub struct Seeing {
@@ -100,7 +102,8 @@ impl Seeing {
             let texts: Vec<f32> = texts.into_data().iter::<f32>().collect();
             let found = retrieval(&images, &texts, width, &own, Ties::Fair)?;
             let mut columns = vec![("CLIP-S", of(&clip_s)), ("RefCLIP-S", of(&ref_clip_s))];
-            columns.extend(recalls(found.text_to_image.as_slice()));
+            let recalls = recall_columns(found.text_to_image.as_slice());
+            columns.extend(recalls.map(|(name, values)| (heading(name), values)));
             all.push(columns);
         }
         Ok(all)

@@ -117,7 +117,7 @@ proptest! {
         let device = Device::flex();
         let model = tiny(seed, &device);
         let grids = features(3, seed, &device);
-        let search = BeamSearch { suppress_unknown: false, ..BeamSearch::new(1, 8) };
+        let search = BeamSearch::new(1, 8);
         let found = model.beam_search(grids.clone(), &search).unwrap();
         let draws = Draws { seed: 0, step: 0, images: &[0, 1, 2] };
         let greedy = model.decode(grids, &Decoding::greedy(8), &draws).unwrap();
@@ -150,7 +150,7 @@ proptest! {
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
 
         let search =
-            BeamSearch { n_best: vocab, suppress_unknown: false, ..BeamSearch::new(vocab, 2) };
+            BeamSearch { n_best: vocab, ..BeamSearch::new(vocab, 2) };
         let found = model.beam_search(grid, &search).unwrap().remove(0);
         prop_assert_eq!(found.len(), vocab);
         for (found, (log_prob, tokens)) in found.iter().zip(&all) {

@@ -58,7 +58,7 @@ fn compare(dir: &Path, name: &str, norm: Norm, device: &Device) -> [f32; 3] {
         assert_eq!(found.greedy.as_ref().unwrap().ids, expected, "{name}");
     }
 
-    let plain = BeamSearch { n_best: 5, ..BeamSearch::new(5, max_len) };
+    let plain = BeamSearch { n_best: 5, suppress_unknown: true, ..BeamSearch::new(5, max_len) };
     let bad_endings = vocab.bad_endings();
     let ruled = BeamSearch { bad_endings, length_penalty: 0.9, ..plain.clone() };
     let mut beams = 0f32;

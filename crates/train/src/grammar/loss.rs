@@ -29,12 +29,14 @@ impl Text {
     }
 
     /// Captions, then the broken version of each, which is whole until the first token in which it
-    /// differs.
+    /// differs. A caption that is longer than the context may be cut before it was broken: such a
+    /// version is left out, because it can't be told from the caption.
     pub(super) fn of(captions: Vec<Vec<u32>>, broken: Vec<Vec<u32>>) -> Vec<Self> {
         let broken: Vec<Self> = (broken.into_iter().zip(&captions))
+            .filter(|(ids, of)| ids != *of)
             .map(|(ids, of)| {
                 let whole = ids.iter().zip(of).take_while(|(a, b)| a == b).count();
-                // A caption that is longer than the context may be cut before it was broken.
+                // An end token inside of a caption may end the broken one.
                 Self { whole: whole.min(ids.len() - 1), ids }
             })
             .collect();
@@ -195,7 +197,7 @@ mod tests {
         let captions = vec![vec![8, 1, 2, 9], vec![8, 1, 9], vec![8, 1, 2, 9]];
         let broken = vec![vec![8, 1, 9], vec![8, 3, 1, 9], vec![8, 1, 2, 9]];
         let whole: Vec<usize> = Text::of(captions, broken).iter().map(|text| text.whole).collect();
-        assert_eq!(whole, [4, 3, 4, 2, 1, 3]);
+        assert_eq!(whole, [4, 3, 4, 2, 1], "the last can't be told from its caption");
     }
 
     #[test]

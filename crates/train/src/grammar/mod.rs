@@ -101,8 +101,12 @@ pub fn train_grammar(
         (settings.next_word_weight > 0.0).then(|| LinearConfig::new(width, width).init(device));
     let model = Tuned { clip: pipeline.model.clone(), head, next }.fork(&autodiff).train();
     let (mut model, mut optimizer) = phase.restore(model, optimizer(settings))?;
-    let threads = Threads::new(settings.threads)
-        .map_err(|e| TrainError::setting("grammar.threads", format!("can't be had: {e}")))?;
+    let threads = Threads::new(settings.threads).map_err(|e| {
+        TrainError::setting(
+            "grammar.threads",
+            format!("asks for threads that could not be started: {e}"),
+        )
+    })?;
 
     for step in phase.remaining() {
         let chosen = batch(&images, config.seed, step - 1, settings.batch_size);
