@@ -20,12 +20,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// The error and its causes, but for those that what stands before has told already.
+/// Joins the error chain, skipping causes that are already contained in the message.
 fn sentence(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
-        "" => cause,
-        _ if told.ends_with(&cause) => told,
-        _ => format!("{told}: {cause}"),
+    error.chain().map(ToString::to_string).fold(String::new(), |so_far, cause| {
+        match so_far.as_str() {
+            "" => cause,
+            _ if so_far.ends_with(&cause) => so_far,
+            _ => format!("{so_far}: {cause}"),
+        }
     })
 }
 

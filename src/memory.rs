@@ -4,7 +4,7 @@
 ///
 /// A training step allocates and frees the same large blocks over and over, and getting them from
 /// the system anew, zeroed page by page, takes a tenth of the time of small models on a CPU. For
-/// programs, at the beginning of `main`; does nothing but on Linux with glibc.
+/// programs, at the beginning of `main`; no effect except on Linux with glibc.
 pub fn keep_freed() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -1,17 +1,24 @@
-//! The same small piece of work on every compiled device, compared with flex.
+//! The same small piece of work on every compiled device, compared with flex: both kinds of image
+//! tower, both activations, greedy, sampled (whole, cut and sharpened) and beam-searched captions,
+//! CLIP-S, the grammar head, and one step each of MLE, SCST and CLIP's loss.
+//!
+//! Not compared: dropout, Muon, token states with next-word prediction, and the feature store.
 #![recursion_limit = "256"]
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 use finecap::captioner::{
-    Captioner, CaptionerConfig, Decoding, Draws, Norm, Teacher, Vocab, token_log_probs,
+    BeamSearch, Captioner, CaptionerConfig, Decoding, Draws, Norm, Teacher, Vocab, token_log_probs,
 };
 use finecap::clip::{
-    ClipConfig, ClipPipeline, ClipTokenizer, Picture, PreprocessConfig, VisionConfig, VitConfig,
+    Activation, ClipConfig, ClipPipeline, ClipTokenizer, Picture, PreprocessConfig, ResNetConfig,
+    VisionConfig, VitConfig, contrastive_loss,
 };
 use finecap::device::{Backend, DeviceChoice};
-use finecap::reward::{Baseline, Candidate, ClipScore, ClipScoreConfig, Reward};
+use finecap::reward::{
+    Baseline, Candidate, ClipScore, ClipScoreConfig, GrammarHeadConfig, GrammarScorer, Reward,
+};
 use finecap::train::clip_global_norm;
 use image::{Rgb, RgbImage};
 
@@ -88,8 +95,21 @@ fn write_models(dir: &std::path::Path) {
     device.seed(7);
     let model = config.init(&device).unwrap();
     let preprocess = PreprocessConfig::openai(16);
-    let pipeline = ClipPipeline::new(config, model, tokenizer, preprocess).unwrap();
+    let mut resnet = config.clone();
+    let pipeline = ClipPipeline::new(config, model, tokenizer.clone(), preprocess).unwrap();
     pipeline.save(&dir.join("clip")).unwrap();
+
+    // A ResNet and GELU, with a grammar head.
+    resnet.text_config.hidden_act = Activation::Gelu;
+    resnet.vision_config =
+        VisionConfig::ResNet(ResNetConfig { layers: [1; 4], width: 2, heads: 4, image_size: 32 });
+    let model = resnet.init(&device).unwrap();
+    let preprocess = PreprocessConfig::openai(32);
+    let pipeline = ClipPipeline::new(resnet, model, tokenizer, preprocess).unwrap();
+    let head = GrammarHeadConfig { width: 16, hidden: 16 };
+    let scorer =
+        GrammarScorer::new(pipeline, head.clone(), head.init(&device), String::new()).unwrap();
+    scorer.save(&dir.join("grammar")).unwrap();
 
     let vocab = Vocab::build([words], 0, 16).unwrap();
     let config = CaptionerConfig {
@@ -127,7 +147,7 @@ fn work(dir: &std::path::Path, device: &Device) -> Outcome {
     let decoded = captioner.valid().decode(features.grid.clone(), &decoding, &draws).unwrap();
     let all: Vec<_> =
         decoded.iter().flat_map(|image| image.greedy.iter().chain(&image.samples)).collect();
-    let captions: Vec<Vec<u32>> = all.iter().map(|caption| caption.ids.clone()).collect();
+    let mut captions: Vec<Vec<u32>> = all.iter().map(|caption| caption.ids.clone()).collect();
     let log_probs = all.iter().flat_map(|caption| caption.log_probs.clone()).collect();
 
     let written: Vec<String> = captions.iter().map(|ids| vocab.decode(ids)).collect();
@@ -169,6 +189,32 @@ fn work(dir: &std::path::Path, device: &Device) -> Outcome {
     let samples: Vec<Vec<u32>> = samples.iter().map(|&row| captions[row].clone()).collect();
     let scst = step(&samples, &advantages);
 
+    let cut = Decoding {
+        temperature: 0.7,
+        top_k: Some(5),
+        top_p: Some(0.9),
+        suppress_unknown: true,
+        ..Decoding::samples(4, MAX_LEN)
+    };
+    let cut = captioner.valid().decode(features.grid.clone(), &cut, &draws).unwrap();
+    captions.extend(cut.into_iter().flat_map(|image| image.samples).map(|caption| caption.ids));
+    let search = BeamSearch {
+        n_best: 2,
+        length_penalty: 0.5,
+        block_trigrams: true,
+        bad_endings: vec![1],
+        ..BeamSearch::new(3, MAX_LEN)
+    };
+    let found = captioner.valid().beam_search(features.grid.clone(), &search).unwrap();
+    let found: Vec<_> = found.into_iter().flatten().collect();
+    let beam_scores = found.iter().map(|hypothesis| hypothesis.score).collect();
+    captions.extend(found.into_iter().map(|hypothesis| hypothesis.caption.ids));
+
+    let scorer = GrammarScorer::load(&dir.join("grammar"), device).unwrap();
+    let grammar = scorer.probabilities(&["a red star", "star a a"], device).unwrap();
+    let resnet = scorer.pipeline.embed_images(&images, device).unwrap();
+    let clip = contrastive_step(&scorer.pipeline, &images, &autodiff);
+
     let floats = |tensor: TensorData| tensor.iter::<f32>().collect::<Vec<f32>>();
     Outcome {
         captions,
@@ -180,9 +226,31 @@ fn work(dir: &std::path::Path, device: &Device) -> Outcome {
             ("rewards", rewards),
             ("MLE step", mle),
             ("SCST step", scst),
+            ("beam scores", beam_scores),
+            ("ResNet embeddings", floats(resnet.embedding.into_data())),
+            ("ResNet grid", floats(resnet.grid.into_data())),
+            ("grammar", grammar),
+            ("CLIP step", clip),
         ],
         advantages,
     }
+}
+
+/// Loss, norm of the gradient, and weights after one step of CLIP's training.
+fn contrastive_step(pipeline: &ClipPipeline, images: &[Picture], autodiff: &Device) -> Vec<f32> {
+    let model = pipeline.model.clone().fork(autodiff).train();
+    let pixels = pipeline.preprocess.batch(images, autodiff).unwrap();
+    let ids = pipeline.tokenizer.encode_batch(&["a red star", "a blue ring"], 10).unwrap();
+    let image = model.encode_image(pixels).embedding;
+    let text = model.encode_tokens(&ids, autodiff).unwrap();
+    let loss = contrastive_loss(image, text, model.logit_scale());
+    let value = loss.clone().into_scalar::<f32>();
+    let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
+    let norm = clip_global_norm(&model, &mut gradients, 0.1) as f32;
+    let mut optimizer = AdamConfig::new().with_epsilon(1e-2).init();
+    let mut weights = Weights(vec![value, norm]);
+    optimizer.step(1e-2, model, gradients).valid().visit(&mut weights);
+    weights.0
 }
 
 struct Weights(Vec<f32>);

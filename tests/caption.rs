@@ -113,8 +113,8 @@ fn features_and_files() {
     let arguments = ["data/images", "--beam", "2", "--n-best", "2", "--output", "captions.json"];
     let output = succeed(&mut caption(&world, &arguments));
     assert!(output.stdout.is_empty());
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("000003.png") && told.contains("1 of 20 pictures"), "{told}");
+    let reported = String::from_utf8(output.stderr).unwrap();
+    assert!(reported.contains("000003.png") && reported.contains("1 of 20 pictures"), "{reported}");
     let written = fs::read_to_string(world.path("captions.json")).unwrap();
     let written: Vec<Value> = serde_json::from_str(&written).unwrap();
     assert_eq!(written.len(), 19);

@@ -9,16 +9,16 @@ use common::{World, fail, files, finecap, succeed};
 use serde_json::Value;
 
 #[test]
-fn doctor_tells_backends_and_versions() {
+fn doctor_reports_backends() {
     let output = succeed(finecap().arg("doctor"));
     let text = String::from_utf8(output.stdout).unwrap();
-    for expected in ["finecap   0.", "burn      0.22.1", "simd", "flex", "cuda", "--features"] {
+    for expected in ["finecap   0.", "simd", "flex", "cuda", "--features"] {
         assert!(text.contains(expected), "{expected} in {text}");
     }
 }
 
 #[test]
-fn inspect_tells_what_a_file_holds() {
+fn inspect_reports_what_a_file_holds() {
     let fixture = |name: &str| {
         Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("fixtures").join(name)
     };
@@ -230,8 +230,10 @@ fn a_loss_that_is_not_finite_stops_before_the_step() {
     for phase in ["clip", "mle"] {
         succeed(&mut world.train(phase, "run", &[]));
     }
-    let rate = "scst.schedule={ kind = \"constant\", lr = 1e30 }";
-    let sets = ["--set", rate, "--set", "scst.clip_norm=0.0", "--set", "scst.steps=50"];
-    let message = fail(&mut world.train("scst", "run", &sets));
-    assert!(message.contains("not finite"), "{message}");
+    // Rewards are finite, but their sum is not, before any weight has moved.
+    let message = fail(&mut world.train("scst", "run", &["--set", "scst.reward.clip_s_w=1e38"]));
+    assert!(message.contains("loss is not finite at step 1"), "{message}");
+    let images = fs::read_to_string(world.path("run/scst/not-finite-step-1.json")).unwrap();
+    assert!(images.contains(".png"), "{images}");
+    assert!(!world.path("run/scst/model").exists());
 }

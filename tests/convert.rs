@@ -18,9 +18,9 @@ fn the_references_captioner_is_converted_and_captions() {
         command
     };
     let output = succeed(&mut convert(checkpoint, "model"));
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.contains("model.generator.proj.bias\t[23]\toutput.bias"), "{told}");
-    assert!(told.contains("\tvocab.json"), "{told}");
+    let reported = String::from_utf8(output.stdout).unwrap();
+    assert!(reported.contains("model.generator.proj.bias\t[23]\toutput.bias"), "{reported}");
+    assert!(reported.contains("\tvocab.json"), "{reported}");
     let again = fail(&mut convert(checkpoint, "model"));
     assert!(again.contains("name another folder"), "{again}");
 

@@ -1,7 +1,12 @@
 //! The numbers that clipscore's authors give for their two example pictures, from released
-//! weights of OpenAI's ViT-B/32, where somebody has them.
+//! weights of OpenAI's ViT-B/32. To run it, with the example folder of jmhessel/clipscore:
+//!
+//! ```sh
+//! FINECAP_CLIP_WEIGHTS=ViT-B-32.pt FINECAP_CLIPSCORE_EXAMPLE=clipscore/example \
+//!   cargo test --release --test released_clip -- --ignored
+//! ```
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use finecap::clip::{ClipPipeline, load_image};
@@ -10,23 +15,21 @@ use finecap::reward::{
 };
 use serde_json::Value;
 
+fn named_by(variable: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    path.unwrap_or_else(|| panic!("set {variable}; the top of this file says how"))
+}
+
 #[test]
+#[ignore = "needs OpenAI's ViT-B/32 and clipscore's example; the top of the file says how to run it"]
 fn the_published_example_has_its_published_scores() {
-    let Ok(weights) = std::env::var("FINECAP_CLIP_WEIGHTS") else {
-        println!("skipped: FINECAP_CLIP_WEIGHTS names no weights of OpenAI's ViT-B/32");
-        return;
-    };
-    let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).to_path_buf();
-    let example = root.join("../shared/data/clipscore-example");
-    if !example.is_dir() {
-        println!("skipped: {} is not there", example.display());
-        return;
-    }
+    let weights = named_by("FINECAP_CLIP_WEIGHTS");
+    let example = named_by("FINECAP_CLIPSCORE_EXAMPLE");
     let read = |name: &str| -> Value {
         serde_json::from_str(&std::fs::read_to_string(example.join(name)).unwrap()).unwrap()
     };
     let device = Device::flex();
-    let pipeline = ClipPipeline::load(Path::new(&weights), &device).unwrap();
+    let pipeline = ClipPipeline::load(&weights, &device).unwrap();
     let pictures = ["image1", "image2"];
     let images: Vec<_> = (pictures.iter())
         .map(|name| load_image(&example.join(format!("images/{name}.jpg"))).unwrap())

@@ -31,7 +31,7 @@ enum ActivationName {
 #[derive(Args)]
 pub struct Convert {
     /// Folder or file of a CLIP model (safetensors, PyTorch, TorchScript, Lightning), or a captioner
-    /// of the reference project (`clipRN50_*-last.ckpt`), whose options the following are not.
+    /// of the reference project (`clipRN50_*-last.ckpt`). The options below apply to CLIP models only.
     input: PathBuf,
     /// Folder to write; it must not exist.
     output: PathBuf,

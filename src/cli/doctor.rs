@@ -2,13 +2,9 @@
 
 use finecap::device::{Backend, DeviceChoice};
 
-/// Burn's version, pinned in the manifest.
-const BURN: &str = "0.22.1";
-
-/// Prints versions, processor features, and each backend's state.
+/// Prints the version, processor features, and each backend's state.
 pub fn run() {
     println!("finecap   {}", env!("CARGO_PKG_VERSION"));
-    println!("burn      {BURN}");
     println!("system    {} {}", std::env::consts::OS, std::env::consts::ARCH);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("threads   {cores}");

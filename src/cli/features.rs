@@ -102,7 +102,7 @@ impl Extract {
         let Layer::Grid = self.layer;
         let how = Extraction { size: self.size, grid_type: self.target.grid_type.into() };
         let store = FeatureStore::extract(&self.target.out, &dataset, &pipeline, how, device)?;
-        tell(&store, &self.target.out);
+        report(&store, &self.target.out);
         Ok(())
     }
 }
@@ -112,12 +112,12 @@ impl Import {
         let Target { data, out, grid_type } = self.target;
         let dataset = Dataset::karpathy(&data, self.images.as_deref())?;
         let store = FeatureStore::import(&out, &dataset, &self.from, grid_type.into())?;
-        tell(&store, &out);
+        report(&store, &out);
         Ok(())
     }
 }
 
-fn tell(store: &FeatureStore, out: &Path) {
+fn report(store: &FeatureStore, out: &Path) {
     let [p, d] = store.grid();
     eprintln!("{} images, {p} positions of width {d} -> {}", store.len(), out.display());
 }

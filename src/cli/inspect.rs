@@ -11,7 +11,7 @@ use finecap::clip::{Layout, guess_clip, released_name};
 use finecap::weights::{DType, Format, TensorInfo, Value, WeightFile};
 use serde_json::{Map, Value as Json, json};
 
-/// Entries of a container that are listed; of more, only the number is told.
+/// Entries of a container that are listed; of more, only the number is shown.
 const FEW: usize = 16;
 /// Longest line of a value.
 const WIDTH: usize = 80;

@@ -50,7 +50,7 @@ enum Command {
     Prepare(prepare::Prepare),
     /// Rewrite released CLIP weights as a folder that every command reads.
     Convert(convert::Convert),
-    /// Tell what is in a weight file: format, model, tensors, plain values.
+    /// Show what is in a weight file: format, model, tensors, plain values.
     Inspect(inspect::Inspect),
     /// Score captions.
     Score(score::Score),
@@ -61,7 +61,7 @@ enum Command {
     Report(report::Report),
     /// Write the embedded data set as PNG files and Karpathy JSON.
     Scenes(scenes::Scenes),
-    /// Tell what this binary can do on this machine.
+    /// Show what this binary can do on this machine.
     Doctor,
 }
 

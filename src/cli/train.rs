@@ -149,7 +149,7 @@ impl Train {
                 (run.join("scst"), config.scst.reward.to_string(), trained)
             }
         };
-        // `finecap caption` needs the eyes as well as the mouth.
+        // `finecap caption` also needs the CLIP model: note where it is.
         let link = phase_dir.join("clip.txt");
         let clip_dir = std::fs::canonicalize(&clip_dir).unwrap_or(clip_dir);
         std::fs::write(&link, format!("{}\n", clip_dir.display()))

@@ -318,10 +318,37 @@ fn dot(run: usize) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use finecap_train::EvaluationFile;
+
     use super::*;
 
     fn row(name: &str, seeds: usize) -> TableRow {
         TableRow::new(name, &vec![finecap_train::Scores::new(); seeds])
+    }
+
+    #[test]
+    fn no_pictures_are_none() {
+        let caption = ScoredCaption {
+            image: "none.png".into(),
+            caption: "a red square".into(),
+            references: Vec::new(),
+            cider: 0.0,
+            clip_s: 0.0,
+            ref_clip_s: 0.0,
+            rank: 1,
+            grammar: None,
+            grammatical: None,
+            claims: Vec::new(),
+        };
+        let scores = std::collections::BTreeMap::from([("cider", 0.0)]);
+        let evaluation = EvaluationFile::new("A", 0, 1, ".", &scores, vec![caption]);
+        let run = Run { dir: "nowhere".into(), evaluation };
+        assert!(gallery(&[&run], 0).unwrap().is_empty());
+        let missing = gallery(&[&run], 1).err().unwrap().to_string();
+        assert!(missing.contains("none.png"), "{missing}");
+        let page =
+            Page { table: &[row("A", 1)], intervals: vec![], charts: vec![], gallery: vec![] };
+        assert!(!page.render().contains("<h2>Pictures"));
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl ReferenceCaptioner {
     }
 
     /// Reads a checkpoint that PyTorch Lightning wrote for the reference project. Sizes are those
-    /// of the tensors; what they do not tell (heads, dropout, the longest caption) is read from
+    /// of the tensors; what they do not show (heads, dropout, the longest caption) is read from
     /// the settings that the checkpoint carries, or else the reference's default.
     ///
     /// # Errors

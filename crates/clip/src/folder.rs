@@ -65,7 +65,8 @@ impl ClipPipeline {
     }
 
     /// Writes a folder that [`ClipPipeline::load`] can read, in Hugging Face's layout, which
-    /// `transformers` can read too; a ResNet, which that has not, in OpenCLIP's.
+    /// `transformers` can read too. ResNets, which `transformers` does not support, are written in
+    /// OpenCLIP's layout.
     ///
     /// # Errors
     /// Those of [`save_as`](Self::save_as).

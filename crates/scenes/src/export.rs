@@ -10,7 +10,7 @@ use crate::ScenesError;
 use crate::dataset::SceneRecord;
 
 /// Writes `dir/images/*.png` and `dir/dataset.json` in Karpathy's schema, with `alt_texts`,
-/// `phrases` and `scene` as further keys. `progress` is told how many of how many are done.
+/// `phrases` and `scene` as further keys. `progress` is called with how many of how many are done.
 ///
 /// The folder appears whole or not at all: it is written under another name beside its place and
 /// then renamed.

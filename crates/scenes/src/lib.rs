@@ -2,7 +2,7 @@
 //!
 //! Small pictures of coloured shapes come with references in the annotators' manner (short, true,
 //! grammatical), alt texts in the web's manner (detailed, often ungrammatical), fine-grained
-//! phrases, and [`judge`], which tells of any caption whether it is a sentence and which of its
+//! phrases, and [`judge`], which says of any caption whether it is a sentence and which of its
 //! claims are true. It is the setting of Cho et al. (2022) in miniature: references that leave out
 //! what tells pictures apart, and a CLIP that has read about it.
 //!

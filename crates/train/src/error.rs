@@ -36,8 +36,8 @@ pub enum TrainError {
         /// What is wrong and what would be right.
         problem: String,
     },
-    /// The loss or the gradient is not a finite number; the weights were left as they were.
-    #[error("the {what} of step {step} is not finite: the step was not taken; its batch is in {}; try a lower learning rate", dump.display())]
+    /// The loss or the gradient is not a finite number; the weights are as they were.
+    #[error("the {what} is not finite at step {step}; the step was not taken; image names are in {}; try a lower learning rate", dump.display())]
     NotFinite {
         /// "loss" or "gradient norm".
         what: &'static str,

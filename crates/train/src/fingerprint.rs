@@ -1,4 +1,4 @@
-//! Short hashes that tell whether two things are the same.
+//! Short hashes by which two things are compared.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;

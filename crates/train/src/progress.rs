@@ -35,7 +35,7 @@ impl Progress {
         Self { label: label.into(), total, first: done, started: now, last_line: now, bar }
     }
 
-    /// Tells that `done` of the total are done; `message` is only made when it is shown.
+    /// Reports that `done` of the total are done; `message` is only made when it is shown.
     pub fn set(&mut self, done: usize, message: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);

@@ -17,7 +17,7 @@ pub enum Purpose {
     Weights = 4,
     /// Captions and their broken versions that validation looks at.
     Validation = 5,
-    /// Words that are foretold wrongly; keyed by the step.
+    /// Random negatives for next-word prediction; keyed by the step.
     Words = 6,
 }
 

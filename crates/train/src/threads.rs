@@ -58,7 +58,11 @@ where
                     scope.spawn(move || pool.install(|| of_part(model, part)))
                 })
                 .collect();
-            running.into_iter().map(|thread| thread.join().expect("parts don't panic")).collect()
+            // A part panics where its device fails; the caller then does so with the same message.
+            let join = |part: std::thread::ScopedJoinHandle<_>| {
+                part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            running.into_iter().map(join).collect()
         })
     } else {
         parts.into_iter().map(|part| of_part(model.clone(), part)).collect()

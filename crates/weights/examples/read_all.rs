@@ -1,4 +1,4 @@
-//! Reads every tensor of a weight file and keeps it, as loading a model does, and tells the time
+//! Reads every tensor of a weight file and keeps it, as loading a model does, and reports the time
 //! and the most memory that it took.
 //!
 //! ```sh
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = 4 * tensors.iter().map(Vec::len).sum::<usize>();
     println!("{} tensors of a {} file in {:.1?}", tensors.len(), file.format(), start.elapsed());
     println!("as float32  {} MB", bytes / 1_000_000);
-    // Only Linux tells.
+    // Only Linux has it.
     if let Ok(status) = std::fs::read_to_string("/proc/self/status")
         && let Some(peak) = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))
         && let Ok(kilobytes) = peak.trim().trim_end_matches(" kB").parse::<usize>()

@@ -104,7 +104,7 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if let Some((part, _)) = &self.file {
-            // Not finished: what failed is told elsewhere, and a leftover is overwritten.
+            // Not finished: what failed is reported elsewhere, and a leftover is overwritten.
             let _ = fs::remove_file(part);
         }
     }

@@ -12,7 +12,7 @@ fn close(a: &Hypothesis, b: &Hypothesis) -> bool {
         && (a.score - b.score).abs() < 1e-4
 }
 
-/// The reference's search as it is told: without a cache, one image, beams that ended go on with
+/// The reference's search as it is described: without a cache, one image, beams that ended go on with
 /// 1,000 subtracted, and nothing stops before the longest length. Ids, sums and scores only.
 fn plain(
     model: &Captioner,

@@ -173,7 +173,7 @@ fn heads(width: usize, head: usize) -> Result<usize, String> {
     match width.is_multiple_of(head) && width > 0 {
         true => Ok(width / head),
         false => Err(format!(
-            "does not tell how many heads a tower {width} wide has: load the folder with its \
+            "does not say how many heads a tower {width} wide has: load the folder with its \
              config.json or open_clip_config.json"
         )),
     }

@@ -102,12 +102,12 @@ fn vocab_size() -> usize {
 /// Reads sizes and preprocessing.
 ///
 /// # Errors
-/// A file that can't be read, or that asks for what CLIP has not.
+/// A file that can't be read, or that uses a feature that finecap does not support.
 pub(crate) fn read(path: &Path) -> Result<(ClipConfig, PreprocessConfig), ClipError> {
     let text = fs::read_to_string(path).map_err(|source| ClipError::read(path, source))?;
     let wrong = |problem: String| ClipError::File { path: path.to_path_buf(), problem };
     let file: File = serde_json::from_str(&text)
-        .map_err(|e| wrong(format!("asks for what finecap's CLIP has not: {e}")))?;
+        .map_err(|e| wrong(format!("uses a feature that finecap does not support: {e}")))?;
     let config = config(&file.model_cfg).map_err(wrong)?;
     let Preprocess { mean, std, interpolation, resize_mode } = file.preprocess_cfg;
     if interpolation != "bicubic" {

@@ -81,8 +81,8 @@ mod tests {
         };
         assert_eq!(score(&prompted, "a star"), score(&bare, "a photo of a star"));
         assert_ne!(score(&prompted, "a star"), score(&bare, "a star"));
-        let told = prompted.probabilities(&["a star"], &device).unwrap();
-        assert_eq!(told, [score(&prompted, "a star")], "the command says what the reward says");
+        let reported = prompted.probabilities(&["a star"], &device).unwrap();
+        assert_eq!(reported, [score(&prompted, "a star")], "the command says what the reward says");
     }
 
     #[test]

@@ -205,7 +205,7 @@ impl Default for MleSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DecayGroups {
-    /// Biases only, as it comes out in the reference code, whose pattern for norms matches none.
+    /// Biases only: the reference code's pattern for norms matches nothing.
     Reference,
     /// Biases, norms and the logit scale, as is usual.
     Standard,
@@ -251,9 +251,8 @@ pub struct GrammarSettings {
     /// Weight of telling at every token whether the caption was whole so far; 0 as in the paper.
     /// A caption then teaches as many lessons as it has words.
     pub prefix_weight: f32,
-    /// Weight of foretelling the next word of a caption at every token, among the batch's words
-    /// and some random ones; 0 as in the paper. What a word says about the next one is most of
-    /// what there is to know about broken captions.
+    /// Weight of the next-word loss (a softmax over the batch's words and some random ones); 0 as
+    /// in the paper.
     pub next_word_weight: f32,
     /// Width of the head's hidden layer; 0 for that of the text tower.
     pub hidden: usize,

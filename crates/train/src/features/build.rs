@@ -123,7 +123,7 @@ fn header(dataset: &Dataset, pipeline: &ClipPipeline, grid_type: GridType) -> He
     }
 }
 
-/// The store of that header: opened, or made, or gone on with.
+/// Opens the store that `header` describes, or creates or completes it.
 fn complete(
     dir: &Path,
     header: Header,

@@ -1,6 +1,6 @@
 //! Image features on disk: computed once by a frozen image tower, read through a memory map.
 //!
-//! A store is a folder of two files. `store.json` tells the shapes, the names of the images and
+//! A store is a folder of two files. `store.json` holds the shapes, the names of the images and
 //! the fingerprint of the weights; `store.f32` or `store.f16` holds one row for each image: the
 //! `P · D` values of its grid as little-endian numbers of that kind, then the `E` values of its
 //! unit-length embedding, always as float32. While it is made the second file has `.part` behind

@@ -154,9 +154,9 @@ fn next_word_loss(
     let device = states.device();
     let ids: Vec<i64> = words.iter().map(|&id| id.into()).collect();
     let embeddings = clip.token_embeddings().select(0, Tensor::from_data(ids.as_slice(), &device));
-    let foretold = next.forward(states.select(0, Tensor::from_data(rows.as_slice(), &device)));
+    let predicted = next.forward(states.select(0, Tensor::from_data(rows.as_slice(), &device)));
     let place = |id: &u32| words.binary_search(id).unwrap_or(0) as i64;
-    cross_entropy(foretold.matmul(embeddings.transpose()), targets.iter().map(place))
+    cross_entropy(predicted.matmul(embeddings.transpose()), targets.iter().map(place))
 }
 
 /// Cross entropy summed over the rows.
@@ -219,10 +219,10 @@ mod tests {
 
         // The same by hand, with states that are what stands in the rows.
         let next = LinearConfig::new(d, d).init(&device);
-        let foretold: Vec<f32> = next.forward(states.clone()).into_data().iter::<f32>().collect();
+        let predicted: Vec<f32> = next.forward(states.clone()).into_data().iter::<f32>().collect();
         let embeddings: Vec<f32> = clip.token_embeddings().into_data().iter::<f32>().collect();
         let logit = |row: usize, id: usize| -> f64 {
-            (0..d).map(|i| f64::from(foretold[row * d + i] * embeddings[id * d + i])).sum()
+            (0..d).map(|i| f64::from(predicted[row * d + i] * embeddings[id * d + i])).sum()
         };
         let expected: f64 = [(0, 1), (1, 2), (2, 19), (8, 2), (9, 19)]
             .map(|(row, target)| {

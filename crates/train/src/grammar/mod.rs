@@ -32,7 +32,7 @@ use crate::phase::Phase;
 use crate::seeds::{Purpose, number, stream};
 use crate::threads::{Threads, gradients};
 
-/// Random words among which the next one is foretold, besides the batch's own.
+/// Random negatives of the next-word loss, beside the batch's own words.
 const RANDOM_WORDS: usize = 512;
 
 /// What is trained: a CLIP, of which the image tower gets no gradient, and the head.
