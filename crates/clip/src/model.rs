@@ -71,6 +71,9 @@ impl Clip {
     ///
     /// # Shapes
     /// - pixels: `[B, 3, S, S]`, as [`PreprocessConfig`](crate::PreprocessConfig) prepares them
+    ///
+    /// # Panics
+    /// For pixels of another shape.
     pub fn encode_image(&self, pixels: Tensor<4>) -> ImageFeatures {
         match &self.vision_model {
             VisionTower::ResNet(tower) => {
@@ -97,6 +100,9 @@ impl Clip {
     /// - pixels: `[B, 3, H, W]`; a ViT takes its own size only, a ResNet sides that are multiples
     ///   of 32
     /// - output: `[B, P, D]`, see [`ImageFeatures::grid`]
+    ///
+    /// # Panics
+    /// For pixels of another shape.
     pub fn encode_grid(&self, pixels: Tensor<4>) -> Tensor<3> {
         self.vision_model.grid(pixels)
     }

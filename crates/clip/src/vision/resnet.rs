@@ -120,6 +120,9 @@ impl ResNet {
     /// # Shapes
     /// - pixels: `[B, 3, H, W]`, sides multiples of 32
     /// - output: `[B, P, D]` with `P = H·W / 32²`
+    ///
+    /// # Panics
+    /// For pixels of another shape.
     pub fn grid(&self, pixels: Tensor<4>) -> Tensor<3> {
         assert_shape!(pixels, [_, 3, _, _]);
         let x = relu(self.conv1.forward(pixels, &self.bn1, 2));

@@ -72,6 +72,9 @@ impl Vit {
     /// # Shapes
     /// - pixels: `[B, 3, S, S]`, normalised with the weights' mean and standard deviation
     /// - output: `[B, 1 + P, D]`
+    ///
+    /// # Panics
+    /// For pixels of another shape.
     pub fn hidden_states(&self, pixels: Tensor<4>) -> Tensor<3> {
         assert_shape!(pixels, [_, 3, self.image_size, self.image_size]);
         let x = self.embeddings.forward(pixels);

@@ -168,6 +168,9 @@ impl ClipWeights {
     }
 
     /// Batch norm's counters, which are no weights, by the names that OpenCLIP gives them.
+    ///
+    /// # Errors
+    /// [`ClipError::WeightFile`] for a counter that can't be read.
     pub fn counters(&self) -> Result<BTreeMap<String, i64>, ClipError> {
         let mut counters = BTreeMap::new();
         for tensor in self.file.tensors() {

@@ -20,12 +20,12 @@ const LENGTH_BATCH: usize = 32;
 pub(super) struct Text {
     ids: Vec<u32>,
     /// Number of tokens at the beginning that are as they should be: all of a caption's.
-    whole: usize,
+    intact: usize,
 }
 
 impl Text {
     pub(super) fn is_whole(&self) -> bool {
-        self.whole == self.ids.len()
+        self.intact == self.ids.len()
     }
 
     /// Captions, then the broken version of each, which is whole until the first token in which it
@@ -35,25 +35,25 @@ impl Text {
         let broken: Vec<Self> = (broken.into_iter().zip(&captions))
             .filter(|(ids, of)| ids != *of)
             .map(|(ids, of)| {
-                let whole = ids.iter().zip(of).take_while(|(a, b)| a == b).count();
+                let intact = ids.iter().zip(of).take_while(|(a, b)| a == b).count();
                 // An end token inside of a caption may end the broken one.
-                Self { whole: whole.min(ids.len() - 1), ids }
+                Self { intact: intact.min(ids.len() - 1), ids }
             })
             .collect();
-        captions.into_iter().map(|ids| Self { whole: ids.len(), ids }).chain(broken).collect()
+        captions.into_iter().map(|ids| Self { intact: ids.len(), ids }).chain(broken).collect()
     }
 }
 
 /// Size of a whole batch, for means over it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Total {
+pub(super) struct BatchSize {
     texts: usize,
     tokens: usize,
     /// Tokens of whole captions that follow another one.
     next_words: usize,
 }
 
-impl Total {
+impl BatchSize {
     pub(super) fn of(texts: &[Text]) -> Self {
         let whole = texts.iter().filter(|text| text.is_whole());
         Self {
@@ -84,7 +84,7 @@ pub(super) fn grammar_loss(
     model: &Tuned,
     texts: &[Text],
     random: &[u32],
-    total: Total,
+    total: BatchSize,
     settings: &GrammarSettings,
     device: &Device,
 ) -> Result<(Tensor<1>, Tensor<2>, Numbers), TrainError> {
@@ -94,9 +94,9 @@ pub(super) fn grammar_loss(
     let states = if settings.prefix_weight > 0.0 || model.next.is_some() {
         let states = model.clip.token_states_by_length(&ids, LENGTH_BATCH, device)?;
         if settings.prefix_weight > 0.0 {
-            let whole = texts.iter().flat_map(|t| (0..t.ids.len()).map(|place| place < t.whole));
+            let intact = texts.iter().flat_map(|t| (0..t.ids.len()).map(|place| place < t.intact));
             let logits = model.head.forward(states.clone());
-            let prefix = cross_entropy(logits, whole.map(i64::from)) / total.tokens as f64;
+            let prefix = cross_entropy(logits, intact.map(i64::from)) / total.tokens as f64;
             numbers.push(("prefix_loss".into(), scalar(prefix.clone())));
             loss = loss + prefix * settings.prefix_weight;
         }
@@ -118,10 +118,10 @@ pub(super) fn grammar_loss(
     };
     let logits = model.head.forward(states.clone());
     let whole: Vec<bool> = texts.iter().map(|text| text.is_whole()).collect();
-    let right = right(logits.clone().inner(), &whole) as f64 / total.texts as f64;
+    let accuracy = count_right(logits.clone().inner(), &whole) as f64 / total.texts as f64;
     let grammar = cross_entropy(logits, whole.into_iter().map(i64::from)) / total.texts as f64;
     loss = loss + grammar.clone() * settings.grammar_weight;
-    numbers.extend([("grammar_loss".into(), scalar(grammar)), ("accuracy".into(), right)]);
+    numbers.extend([("grammar_loss".into(), scalar(grammar)), ("accuracy".into(), accuracy)]);
     Ok((loss, states, numbers))
 }
 
@@ -172,7 +172,7 @@ fn cross_entropy(logits: Tensor<2>, classes: impl Iterator<Item = i64>) -> Tenso
 }
 
 /// Number of rows whose class is the likelier one.
-fn right(logits: Tensor<2>, whole: &[bool]) -> usize {
+fn count_right(logits: Tensor<2>, whole: &[bool]) -> usize {
     let probability: Vec<f32> =
         softmax(logits, 1).narrow(1, 1, 1).into_data().iter::<f32>().collect();
     probability.iter().zip(whole).filter(|(p, whole)| (**p > 0.5) == **whole).count()
@@ -196,8 +196,9 @@ mod tests {
         // 8 begins and 9 ends; a word was removed, one was put in, and one beyond the context.
         let captions = vec![vec![8, 1, 2, 9], vec![8, 1, 9], vec![8, 1, 2, 9]];
         let broken = vec![vec![8, 1, 9], vec![8, 3, 1, 9], vec![8, 1, 2, 9]];
-        let whole: Vec<usize> = Text::of(captions, broken).iter().map(|text| text.whole).collect();
-        assert_eq!(whole, [4, 3, 4, 2, 1], "the last can't be told from its caption");
+        let texts = Text::of(captions, broken);
+        let intact: Vec<usize> = texts.iter().map(|text| text.intact).collect();
+        assert_eq!(intact, [4, 3, 4, 2, 1], "the last can't be told from its caption");
     }
 
     #[test]
@@ -205,8 +206,8 @@ mod tests {
         let device = Device::flex();
         let clip = ClipConfig::tiny(20, 18, 19).init(&device).unwrap();
         let [_, d] = clip.token_embeddings().dims();
-        let whole = |ids: &[u32]| Text { ids: ids.to_vec(), whole: ids.len() };
-        let broken = Text { ids: vec![18, 7, 7, 19], whole: 2 };
+        let whole = |ids: &[u32]| Text { ids: ids.to_vec(), intact: ids.len() };
+        let broken = Text { ids: vec![18, 7, 7, 19], intact: 2 };
         let texts = [whole(&[18, 1, 2, 19]), broken, whole(&[18, 2, 19])];
         let states = Tensor::<2>::random([11, d], Distribution::Default, &device);
         let loss =
@@ -242,6 +243,6 @@ mod tests {
         let expected = (1.0 + (-1.0f64).exp()).ln();
         let sum = scalar(cross_entropy(logits.clone(), [1, 0].into_iter()));
         assert!((sum - 2.0 * expected).abs() < 1e-6);
-        assert_eq!(right(logits, &[true, false]), 2);
+        assert_eq!(count_right(logits, &[true, false]), 2);
     }
 }

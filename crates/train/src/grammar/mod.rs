@@ -15,7 +15,7 @@ use finecap_reward::{GrammarHead, GrammarHeadConfig, GrammarScorer, Negative, Ne
 use rand::seq::IndexedRandom;
 use rand::{Rng, RngExt};
 
-use self::loss::{Text, Total, grammar_loss, parts_by_length, scalar};
+use self::loss::{BatchSize, Text, grammar_loss, parts_by_length, scalar};
 use self::optimizer::optimizer;
 use self::validation::validate;
 use crate::TrainError;
@@ -124,7 +124,7 @@ pub fn train_grammar(
         };
         let broken_texts: Vec<&str> = broken.iter().map(|broken| broken.text.as_str()).collect();
         let texts = Text::of(encode(&positives)?, encode(&broken_texts)?);
-        let total = Total::of(&texts);
+        let total = BatchSize::of(&texts);
         let mut rng = stream(config.seed, step as u64, Purpose::Words);
         let tokens = pipeline.config.text_config.vocab_size as u32;
         let random: Vec<u32> = (0..RANDOM_WORDS).map(|_| rng.random_range(0..tokens)).collect();
