@@ -275,6 +275,11 @@ impl Names {
     }
 }
 
+/// A name as it is compared when names are compared as a whole.
+pub(crate) fn whole(name: &str) -> String {
+    Name::new(name).path
+}
+
 fn once(mut images: Vec<u32>) -> Vec<u32> {
     images.sort_unstable();
     images.dedup();
