@@ -124,6 +124,7 @@ fn write_models(dir: &std::path::Path) {
         feature_dropout: 0.0,
         max_len: MAX_LEN,
         norm: Norm::Reference,
+        features: None,
     };
     config.init(&device).unwrap().save(&dir.join("captioner"), &vocab).unwrap();
 }

@@ -144,7 +144,7 @@ fn bad_input_is_one_sentence() {
         (&[image, "--samples", "2", "--temperature", "0"], "`temperature`"),
         (&[image, "--samples", "2", "--top-p", "2"], "`top_p`"),
         (&[image, "--samples", "2", "--top-k", "0"], "`top_k`"),
-        (&[image, "--clip", "wide/clip/model"], "gives 32"),
+        (&[image, "--clip", "wide/clip/model"], "features are 32 wide"),
         (&["--features", "nowhere"], "nowhere"),
         (&["no.png", "--features", "run/features"], "no.png"),
         (&["data"], "no PNG or JPEG files in data"),

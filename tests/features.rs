@@ -155,14 +155,17 @@ fn features_of_other_programs_are_trained_on() {
     fs::create_dir(world.path("att")).unwrap();
     let cells = |image: usize| (0..24).map(|i| (image * 24 + i) as f32).collect::<Vec<f32>>();
     for image in 0..20 {
-        // By the number without zeros, or by the whole name.
-        let name = if image % 2 == 0 { format!("{image}") } else { format!("{image:06}") };
-        let name = if image == 0 { "000000".to_string() } else { name };
-        npz(&world.path(&format!("att/{name}.npz")), &[2, 2, 6], &cells(image));
+        // With and without the picture's ending, in a folder or not; two are of no image.
+        let name = ["", ".png"][image % 2];
+        npz(&world.path(&format!("att/{image:06}{name}.npz")), &[2, 2, 6], &cells(image));
     }
-    let reported = succeed(&mut import(&world, "att", "imported"));
-    let reported = String::from_utf8(reported.stderr).unwrap();
-    assert!(reported.contains("20 images, 4 positions of width 6"), "{reported}");
+    for stray in ["19", "0000019"] {
+        npz(&world.path(&format!("att/{stray}.npz")), &[2, 2, 6], &cells(0));
+    }
+    let told = succeed(&mut import(&world, "att", "imported"));
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("20 images, 4 positions of width 6"), "{told}");
+    assert!(told.contains("2 files are of no image") && told.contains("0000019.npz"), "{told}");
     let (grids, embeddings) = read(&world, "imported");
     assert_eq!(grids, (0..20).flat_map(cells).collect::<Vec<f32>>());
     assert!(embeddings.is_empty());
@@ -174,14 +177,17 @@ fn features_of_other_programs_are_trained_on() {
     let inside: Vec<String> = inside.map(|name| name.into_string().unwrap()).collect();
     assert!(inside.iter().any(|name| name.starts_with("embeddings-")), "{inside:?}");
 
-    npz(&world.path("att/000019.npz"), &[2, 2, 5], &[0.0; 20]);
+    npz(&world.path("att/000018.npz"), &[2, 2, 5], &[0.0; 20]);
     let shape = fail(&mut import(&world, "att", "x"));
-    assert!(shape.contains("000019.npz") && shape.contains("[4, 5]"), "{shape}");
-    fs::write(world.path("att/000019.npz"), b"oops").unwrap();
+    assert!(shape.contains("000018.npz") && shape.contains("[4, 5]"), "{shape}");
+    fs::write(world.path("att/000018.npz"), b"oops").unwrap();
     let broken = fail(&mut import(&world, "att", "x"));
-    assert!(broken.contains("000019.npz") && broken.contains("`feat`"), "{broken}");
-    fs::remove_file(world.path("att/000019.npz")).unwrap();
+    assert!(broken.contains("000018.npz") && broken.contains("`feat`"), "{broken}");
+    fs::remove_file(world.path("att/000018.npz")).unwrap();
     let missing = fail(&mut import(&world, "att", "y"));
-    assert!(missing.contains("000019") && missing.contains("att"), "{missing}");
+    assert!(
+        missing.contains("1 of 20 images") && missing.contains("000018") && missing.contains("att"),
+        "{missing}"
+    );
     assert!(!world.path("y").exists());
 }

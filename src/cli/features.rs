@@ -13,7 +13,7 @@ pub enum Features {
     /// Encode the pictures of a data set; one that was stopped goes on where it was.
     Extract(Extract),
     /// Take features from a folder with one NumPy file for each image, as the paper's code writes
-    /// them: ID.npz with an array `feat`, or ID.npy.
+    /// them: ID.npz with an array `feat`, or ID.npy. What is there already is compared with them.
     Import(Import),
 }
 
@@ -111,7 +111,13 @@ impl Import {
     fn run(self) -> Result<()> {
         let Target { data, out, grid_type } = self.target;
         let dataset = Dataset::karpathy(&data, self.images.as_deref())?;
-        let store = FeatureStore::import(&out, &dataset, &self.from, grid_type.into())?;
+        let (store, unused) = FeatureStore::import(&out, &dataset, &self.from, grid_type.into())?;
+        if !unused.is_empty() {
+            let shown = unused.iter().take(3).map(|path| path.display().to_string());
+            let shown = shown.collect::<Vec<_>>().join(", ");
+            let more = if unused.len() > 3 { ", ..." } else { "" };
+            eprintln!("{} files are of no image in the data set: {shown}{more}", unused.len());
+        }
         report(&store, &out);
         Ok(())
     }
@@ -120,4 +126,13 @@ impl Import {
 fn report(store: &FeatureStore, out: &Path) {
     let [p, d] = store.grid();
     eprintln!("{} images, {p} positions of width {d} -> {}", store.len(), out.display());
+}
+
+/// A word about features that cannot be compared with those that a captioner was trained on.
+pub fn unsure(captioner: &Path, untold: &[&str]) -> String {
+    format!(
+        "whether these are the features that {} was trained on is not certain: nothing says their {}",
+        captioner.display(),
+        untold.join(", ")
+    )
 }

@@ -13,6 +13,7 @@ use finecap::train::{
     train_clip, train_grammar, train_mle, train_scst,
 };
 
+use super::features::unsure;
 use super::score::model_dir;
 
 /// A training phase.
@@ -131,6 +132,14 @@ impl Train {
             }
         }
         let features = self.features.clone().unwrap_or_else(|| run.join("features"));
+        if let Some((captioner, _)) = &start {
+            let spec = FeatureStore::spec_ahead(&features, &pipeline)?;
+            let untold = captioner.config().check_spec(&spec);
+            let untold = untold.with_context(|| features.display().to_string())?;
+            if !untold.is_empty() {
+                eprintln!("{}", unsure(&self.start_dir(), &untold));
+            }
+        }
         let features = FeatureStore::open_or_build(&features, &dataset, &pipeline, device)?;
         if self.phase == Phase::Grammar {
             let (features, pipeline) = (Some(&features), Some(pipeline.clone()));
@@ -194,8 +203,12 @@ impl Train {
         Ok(())
     }
 
+    fn start_dir(&self) -> PathBuf {
+        self.start.clone().unwrap_or_else(|| self.out.join("mle/model"))
+    }
+
     fn load_start(&self, device: &Device) -> Result<(Captioner, Vocab)> {
-        let start = self.start.clone().unwrap_or_else(|| self.out.join("mle/model"));
+        let start = self.start_dir();
         need(
             &start,
             "captioner",

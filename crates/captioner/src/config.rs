@@ -2,6 +2,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CaptionerError;
+use crate::feature_spec::FeatureSpec;
 use crate::init;
 use crate::model::Captioner;
 
@@ -43,6 +44,10 @@ pub struct CaptionerConfig {
     pub max_len: usize,
     /// Layer normalisation.
     pub norm: Norm,
+    /// The features it was trained on, where that is known. The model does not compute with it;
+    /// see [`check_spec`](Self::check_spec).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<FeatureSpec>,
 }
 
 impl CaptionerConfig {
@@ -61,13 +66,14 @@ impl CaptionerConfig {
             feature_dropout: 0.5,
             max_len: 20,
             norm: Norm::Reference,
+            features: None,
         }
     }
 
     /// Checks that a model can have these sizes.
     ///
     /// # Errors
-    /// [`CaptionerError::Config`], naming the first field that is wrong.
+    /// [`CaptionerError::Config`], naming the first such field.
     pub fn check(&self) -> Result<(), CaptionerError> {
         let wrong = |field, rule: &str, found: String| {
             Err(CaptionerError::Config { field, rule: rule.into(), found })
@@ -107,7 +113,33 @@ impl CaptionerConfig {
                 return wrong(field, "at least 0 and below 1", value.to_string());
             }
         }
+        if let Some(FeatureSpec { grid: [_, width], .. }) = self.features
+            && width != self.feature_dim
+        {
+            let rule = format!("of the width feature_dim = {}", self.feature_dim);
+            return wrong("features.grid", &rule, width.to_string());
+        }
         Ok(())
+    }
+
+    /// Checks that features of this kind may be given to the model: that nothing is known to be
+    /// other than what it was trained on. Returns the names of what cannot be compared because
+    /// one side does not tell it, which a user should see once.
+    ///
+    /// # Errors
+    /// [`CaptionerError::Features`] and [`CaptionerError::OtherFeatures`].
+    pub fn check_spec(&self, found: &FeatureSpec) -> Result<Vec<&'static str>, CaptionerError> {
+        let [positions, width] = found.grid;
+        if width != self.feature_dim {
+            return Err(CaptionerError::Features { expected: self.feature_dim, found: width });
+        }
+        let unknown = || FeatureSpec::unknown(found.source, [positions, width]);
+        let own = self.features.clone().unwrap_or_else(unknown);
+        let differences = own.conflicts(found);
+        if differences.is_empty() {
+            return Ok(own.untold(found));
+        }
+        Err(CaptionerError::OtherFeatures { differences })
     }
 
     /// Builds a model with fresh weights on `device`.
@@ -133,6 +165,7 @@ impl CaptionerConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::FeatureSource;
 
     #[test]
     fn defaults_are_the_references() {
@@ -144,7 +177,8 @@ mod tests {
     #[test]
     fn wrong_fields_are_named() {
         let good = CaptionerConfig::new(16, 30);
-        let cases: [(&str, CaptionerConfig); 8] = [
+        let narrow = FeatureSpec::unknown(FeatureSource::Files, [4, 15]);
+        let cases: [(&str, CaptionerConfig); 9] = [
             ("feature_dim", CaptionerConfig { feature_dim: 0, ..good.clone() }),
             ("vocab_size", CaptionerConfig { vocab_size: 1, ..good.clone() }),
             ("d_model", CaptionerConfig { d_model: 7, n_heads: 7, ..good.clone() }),
@@ -153,6 +187,7 @@ mod tests {
             ("dropout", CaptionerConfig { dropout: 1.0, ..good.clone() }),
             ("feature_dropout", CaptionerConfig { feature_dropout: f64::NAN, ..good.clone() }),
             ("max_len", CaptionerConfig { max_len: 0, ..good.clone() }),
+            ("features.grid", CaptionerConfig { features: Some(narrow), ..good.clone() }),
         ];
         for (field, config) in cases {
             let message = config.check().unwrap_err().to_string();

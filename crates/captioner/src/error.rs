@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use crate::feature_spec::FeatureDifference;
+
 /// Everything that can go wrong in this crate; each message is one sentence.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -87,6 +89,16 @@ pub enum CaptionerError {
         /// The width of the features at hand.
         found: usize,
     },
+    /// Image features are not of the kind that the model was trained on.
+    #[error(
+        "the captioner was trained on other features than these ({}): use those that it was \
+         trained on, or the CLIP model that made them",
+        list(differences)
+    )]
+    OtherFeatures {
+        /// What differs, with the captioner's value first.
+        differences: Vec<FeatureDifference>,
+    },
     /// The number of image keys differs from the number of images.
     #[error("{keys} image keys were given for {images} images; give one key per image")]
     ImageKeys {
@@ -112,4 +124,12 @@ pub enum CaptionerError {
     /// The device failed while results were read back.
     #[error("reading results back from the device failed: {0}")]
     Device(String),
+}
+
+/// "`size` is 448 for it and 224 for these, ..."
+fn list(differences: &[FeatureDifference]) -> String {
+    let one = |d: &FeatureDifference| {
+        format!("`{}` is {} for it and {} for these", d.field, d.first, d.second)
+    };
+    differences.iter().map(one).collect::<Vec<_>>().join(", ")
 }

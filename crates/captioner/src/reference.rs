@@ -10,6 +10,7 @@ use safetensors::tensor::TensorView;
 
 use crate::config::{CaptionerConfig, Norm};
 use crate::error::CaptionerError;
+use crate::feature_spec::{FeatureSource, FeatureSpec};
 use crate::folder::load_weights;
 use crate::model::Captioner;
 use crate::positions::sinusoidal;
@@ -222,6 +223,7 @@ fn config(
     let [vocab_size, _] = shape("model.generator.proj.weight")?;
     let [d_ff, _] = shape("model.encoder.layers.0.feed_forward.w_1.weight")?;
     let defaults = CaptionerConfig::new(feature_dim, vocab_size);
+    let folder = settings.get("input_att_dir").and_then(Value::as_str);
     // Layers beyond any model's would be built before their lack is noticed.
     let most = renamed.len();
     Ok(CaptionerConfig {
@@ -234,7 +236,46 @@ fn config(
         feature_dropout: float("drop_prob_lm").unwrap_or(defaults.feature_dropout),
         max_len: whole("max_length").filter(|&n| n > 0).unwrap_or(defaults.max_len),
         norm,
+        features: features(folder, feature_dim),
         ..defaults
+    })
+}
+
+/// What the reference's script of features (`scripts/clip_prepro_feats.py`) makes with OpenAI's
+/// ResNets: pictures squashed to 448 pixels, the last stage of the tower. Its model stands in the
+/// name of the folder of features, `.._clip_RN50_att`; of a checkpoint that names none, features of
+/// width 2048 are those of RN50, with which the published captioners were trained. `None` for
+/// other features, whose making is not known here.
+fn features(folder: Option<&str>, feature_dim: usize) -> Option<FeatureSpec> {
+    let name = match folder {
+        Some(folder) => {
+            folder.trim_end_matches('/').rsplit_once("_clip_")?.1.strip_suffix("_att")?
+        }
+        None if feature_dim == 2048 => "RN50",
+        None => return None,
+    };
+    // Blocks, width, heads: Radford et al. 2021, table 19, and OpenAI's checkpoints.
+    let (layers, width, heads) = match name {
+        "RN50" => ([3, 4, 6, 3], 64, 32),
+        "RN101" => ([3, 4, 23, 3], 64, 32),
+        "RN50x4" => ([4, 6, 10, 6], 80, 40),
+        "RN50x16" => ([6, 8, 18, 8], 96, 48),
+        "RN50x64" => ([3, 15, 36, 10], 128, 64),
+        _ => return None,
+    };
+    if feature_dim != 32 * width {
+        return None;
+    }
+    Some(FeatureSpec {
+        layer: Some("grid".into()),
+        model: Some(FeatureSpec::resnet(layers, width, heads)),
+        activation: Some("relu".into()),
+        size: Some(448),
+        fit: Some("squash".into()),
+        resample: Some("bicubic".into()),
+        mean: Some([0.481_454_66, 0.457_827_5, 0.408_210_73]),
+        std: Some([0.268_629_54, 0.261_302_6, 0.275_777_1]),
+        ..FeatureSpec::unknown(FeatureSource::Clip, [14 * 14, feature_dim])
     })
 }
 
@@ -247,5 +288,28 @@ fn check_positions(found: &[f32], config: &CaptionerConfig, device: &Device) -> 
     match found.len() >= expected.len() && found.iter().zip(&expected).all(equal) {
         true => Ok(()),
         false => Err(format!("`{POSITIONS}` holds other positions than sinusoids")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_features_of_the_papers_code_are_known() {
+        let published = features(Some("data/cocotalk_clip_RN50_att"), 2048).unwrap();
+        assert_eq!((published.grid, published.size), ([196, 2048], Some(448)));
+        assert_eq!(published.fit.as_deref(), Some("squash"));
+        assert_eq!(published.weights, None);
+        assert_eq!(features(None, 2048), Some(published.clone()));
+        let deeper = features(Some("att/cocotalk_clip_RN101_att/"), 2048).unwrap();
+        let conflicts = published.conflicts(&deeper);
+        assert_eq!(conflicts.len(), 1, "{conflicts:?}");
+        assert_eq!(conflicts[0].field, "model");
+        for (folder, width) in
+            [(None, 512), (Some("cocobu_att"), 2048), (Some("a_clip_RN50_att"), 12)]
+        {
+            assert_eq!(features(folder, width), None, "{folder:?}");
+        }
     }
 }

@@ -46,6 +46,9 @@ pub enum TrainError {
         /// File with the batch's image ids.
         dump: PathBuf,
     },
+    /// The device failed while results were read back.
+    #[error("reading results back from the device failed: {0}")]
+    Device(String),
     /// The captioner refused.
     #[error(transparent)]
     Captioner(#[from] CaptionerError),

@@ -33,7 +33,8 @@ pub struct Captioned {
 /// Greedy captions of some images of the data set, in order.
 ///
 /// # Errors
-/// Those of [`Captioner::decode`].
+/// Features of another kind than the captioner was trained on, and those of
+/// [`Captioner::decode`].
 pub fn greedy_captions(
     model: &Captioner,
     vocab: &Vocab,
@@ -42,6 +43,7 @@ pub fn greedy_captions(
     max_len: usize,
     device: &Device,
 ) -> Result<Vec<Captioned>, TrainError> {
+    model.config().check_spec(features.spec())?;
     let decoding = Decoding::greedy(max_len);
     let mut captions = Vec::with_capacity(images.len());
     for chunk in images.chunks(BATCH) {

@@ -47,8 +47,7 @@ pub use data::{Dataset, ImageRecord, ImageSource, Split, caption_words, epoch_or
 pub use encode::each_batch;
 pub use error::TrainError;
 pub use eval::{Captioned, Evaluation, EvaluationFile, Evaluator, ScoredCaption, greedy_captions};
-pub use features::{Extraction, FeatureStore, GridType};
-pub use fingerprint::weights_fingerprint;
+pub use features::{Extraction, FeatureStore, GridType, clip_features, preprocess_for};
 pub use gradients::clip_global_norm;
 pub use grammar::train_grammar;
 pub use mle::{captioner_vocab, train_mle};

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
-use finecap_captioner::{Captioner, CaptionerConfig, Teacher, Vocab, token_log_probs};
+use finecap_captioner::{Captioner, CaptionerConfig, FeatureSpec, Teacher, Vocab, token_log_probs};
 use finecap_reward::CiderReward;
 use rand::seq::{IndexedRandom, SliceRandom};
 
@@ -46,7 +46,7 @@ pub fn train_mle(
         .collect();
 
     autodiff.seed(number(config.seed, 2, Purpose::Weights));
-    let model = captioner_config(config, features.feature_dim(), vocab.len()).init(&autodiff)?;
+    let model = captioner_config(config, features.spec(), vocab.len()).init(&autodiff)?;
     // Betas and epsilon as in the reference (Vaswani et al. 2017).
     let optimizer = AdamConfig::new().with_beta_2(0.98).with_epsilon(1e-9).init();
     let (mut model, mut optimizer) = phase.restore(model, optimizer)?;
@@ -113,12 +113,12 @@ pub fn captioner_vocab(dataset: &Dataset, config: &Config) -> Result<Vocab, Trai
 
 pub(crate) fn captioner_config(
     config: &Config,
-    feature_dim: usize,
+    features: &FeatureSpec,
     vocab_size: usize,
 ) -> CaptionerConfig {
     let sizes = &config.captioner;
     CaptionerConfig {
-        feature_dim,
+        feature_dim: features.grid[1],
         vocab_size,
         d_model: sizes.d_model,
         d_ff: sizes.d_ff,
@@ -129,6 +129,7 @@ pub(crate) fn captioner_config(
         feature_dropout: sizes.feature_dropout,
         max_len: sizes.max_len,
         norm: sizes.norm,
+        features: Some(features.clone()),
     }
 }
 

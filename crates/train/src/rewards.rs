@@ -56,9 +56,8 @@ impl<'a> RewardModels<'a> {
         };
         let encoder = match (&grammar, settings.tower) {
             (Some((scorer, encoder)), Tower::Grammar) => {
-                let [own, seen] = [&scorer.pipeline, self.clip]
-                    .map(|pipeline| image_tower_fingerprint(&pipeline.model));
-                if own != seen {
+                let own = image_tower_fingerprint(&scorer.pipeline.model)?;
+                if own != image_tower_fingerprint(&self.clip.model)? {
                     let problem = "is \"grammar\", but the grammar model was not tuned from the \
                                    CLIP that the image features came from: tune one from it with \
                                    `finecap train grammar`, or set the tower to \"clip\"";

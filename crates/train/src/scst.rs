@@ -48,12 +48,25 @@ pub fn train_scst(
     }
     let autodiff = device.clone().autodiff();
     let (start, vocab) = start;
+    start.config().check_spec(features.spec())?;
     // First, so that a reward that can't be had leaves no folder behind.
     let mut reward = models.build(&settings.reward, dataset, features, &vocab, device)?;
     let mut phase =
         Phase::open(run, "scst", config, settings.steps, data_fingerprint(dataset), resume)?;
 
-    let model = with_dropout(&start, settings.dropout, settings.dropout, &autodiff)?;
+    // What it is trained on now may be known better than what it was trained on before.
+    let seen = start.config().features.clone();
+    let seen = Some(seen.map_or(features.spec().clone(), |seen| seen.or(features.spec())));
+    let with_dropout =
+        |model: &Captioner, [dropout, feature_dropout]: [f64; 2], device: &Device| {
+            let config = model.config().clone();
+            with_config(
+                model,
+                CaptionerConfig { dropout, feature_dropout, features: seen.clone(), ..config },
+                device,
+            )
+        };
+    let model = with_dropout(&start, [settings.dropout; 2], &autodiff)?;
     let optimizer = AdamConfig::new().with_beta_2(0.98).with_epsilon(1e-9).init();
     let (mut model, mut optimizer) = phase.restore(model, optimizer)?;
     let mut cider = validation_cider(dataset, config)?;
@@ -137,19 +150,17 @@ pub fn train_scst(
 
     let CaptionerConfig { dropout, feature_dropout, .. } = *start.config();
     let finished =
-        |model: &Captioner| with_dropout(&model.valid(), dropout, feature_dropout, device);
+        |model: &Captioner| with_dropout(&model.valid(), [dropout, feature_dropout], device);
     let model = phase.finish(model, |model, dir| Ok(finished(model)?.save(dir, &vocab)?))?;
     Ok((finished(&model)?, vocab))
 }
 
-/// The same weights in a model with other dropout rates, on `device`.
-fn with_dropout(
+/// The same weights in a model of another config, on `device`.
+fn with_config(
     model: &Captioner,
-    dropout: f64,
-    feature_dropout: f64,
+    config: CaptionerConfig,
     device: &Device,
 ) -> Result<Captioner, TrainError> {
-    let config = CaptionerConfig { dropout, feature_dropout, ..model.config().clone() };
     config
         .init(device)?
         .try_load_record(model.clone().into_record())

@@ -17,6 +17,7 @@ use finecap::train::{Progress, prefetch};
 use self::output::Output;
 use self::settings::{Method, Settings};
 use self::source::Source;
+use super::features::unsure;
 use super::pictures::pictures;
 
 /// Pictures described together.
@@ -52,8 +53,7 @@ impl Caption {
         let model = model_dir(&self.model)?;
         let (captioner, vocab) = Captioner::load(&model, device)?;
         let method = self.settings.method(&captioner, &vocab)?;
-        let width = captioner.config().feature_dim;
-        let source = match &self.features {
+        let mut source = match &self.features {
             Some(dir) => Source::store(dir, &self.images)?,
             None => {
                 let clip = match self.clip {
@@ -67,12 +67,9 @@ impl Caption {
                 )
             }
         };
-        let (found, from) = source.width();
-        if found != width {
-            bail!(
-                "{} reads features of width {width}, but {from} gives {found}: name the right one with --clip or --features",
-                model.display(),
-            );
+        let untold = source.fit(captioner.config())?;
+        if !untold.is_empty() {
+            eprintln!("{}", unsure(&model, &untold));
         }
         let output = Output::open(self.output.as_deref(), self.json, &method)?;
         // A bar and captions can't share the terminal.

@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use burn::tensor::{Device, Tensor, TensorData};
+use finecap::captioner::CaptionerConfig;
 use finecap::clip::{ClipError, ClipPipeline, load_image};
-use finecap::train::FeatureStore;
+use finecap::train::{FeatureStore, preprocess_for};
 use rayon::prelude::*;
 
 /// Where image features come from.
@@ -14,7 +15,7 @@ pub enum Source {
     /// Picture files, the CLIP model that sees them, and its folder.
     Pictures(Vec<PathBuf>, Box<ClipPipeline>, PathBuf),
     /// A feature store and its folder.
-    Store(FeatureStore, PathBuf),
+    Store(Box<FeatureStore>, PathBuf),
 }
 
 /// What a batch of images gave: features `[B, P, F]`, the images' places, and what could not be
@@ -35,18 +36,29 @@ impl Source {
         let names: Vec<_> = images.iter().map(|name| name.to_string_lossy()).collect();
         let names: Vec<&str> = names.iter().map(|name| name.as_ref()).collect();
         let store = if names.is_empty() { store } else { store.of(&names, dir)? };
-        Ok(Self::Store(store, dir.to_path_buf()))
+        Ok(Self::Store(Box::new(store), dir.to_path_buf()))
     }
 
-    /// Width of the features, and what gives them.
-    pub fn width(&self) -> (usize, String) {
+    /// Makes sure that the captioner gets features like those it was trained on: pictures are
+    /// prepared as it asks for. Returns what cannot be compared.
+    ///
+    /// # Errors
+    /// Features that are known to be others.
+    pub fn fit(&mut self, captioner: &CaptionerConfig) -> Result<Vec<&'static str>> {
         match self {
             Self::Pictures(_, pipeline, dir) => {
-                let width = pipeline.config.vision_config.grid_width();
-                (width, format!("the CLIP model in {}", dir.display()))
+                let fitted = preprocess_for(captioner, pipeline);
+                let (preprocess, untold) = fitted.with_context(|| {
+                    format!("--clip {} is not for this captioner", dir.display())
+                })?;
+                pipeline.preprocess = preprocess;
+                Ok(untold)
             }
             Self::Store(store, dir) => {
-                (store.feature_dim(), format!("the feature store {}", dir.display()))
+                let untold = captioner.check_spec(store.spec());
+                untold.with_context(|| {
+                    format!("--features {} is not for this captioner", dir.display())
+                })
             }
         }
     }
@@ -101,8 +113,8 @@ impl Source {
                 if !batch.places.is_empty() {
                     let size = pipeline.preprocess.size as usize;
                     let values = TensorData::new(values, [batch.places.len(), 3, size, size]);
-                    let features = pipeline.model.encode_image(Tensor::from_data(values, device));
-                    batch.grid = Some(features.grid);
+                    let pixels = Tensor::from_data(values, device);
+                    batch.grid = Some(pipeline.model.encode_grid(pixels));
                 }
             }
         }

@@ -1,25 +1,21 @@
-//! Making a store, or going on with one that was not finished.
+//! Making a store with a CLIP model, or going on with one that was not finished.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-use burn::tensor::Device;
-use finecap_clip::{ClipPipeline, Fit, PreprocessConfig, VisionConfig, normalize};
-use half::f16;
+use burn::tensor::{Device, Tensor};
+use finecap_captioner::FeatureSpec;
+use finecap_clip::{ClipPipeline, Fit, PreprocessConfig, normalize};
 
+use super::rows::{Rows, encode};
+use super::spec::clip_features;
 use super::{FeatureStore, GridType, Header};
 use crate::TrainError;
-use crate::checkpoint::{read_json, write_json};
 use crate::data::Dataset;
 use crate::encode::each_batch;
-use crate::fingerprint::weights_fingerprint;
+use crate::fingerprint::short_hash;
 use crate::progress::Progress;
-
-/// Pixels that one position of a ResNet's grid stands for, each way.
-const STRIDE: usize = 32;
 
 /// What is extracted, and how it is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,34 +35,52 @@ impl FeatureStore {
     /// made it; the embeddings of `pipeline` are kept in a store of their own inside its folder.
     ///
     /// # Errors
-    /// A store made with other weights or for other images, an unreadable picture, a full disk.
+    /// A store made with another model or from pictures prepared otherwise, or for other images;
+    /// an unreadable picture, a full disk.
     pub fn open_or_build(
         dir: &Path,
         dataset: &Dataset,
         pipeline: &ClipPipeline,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        let json = dir.join("store.json");
-        if !json.exists() {
+        if !Header::path(dir).exists() {
             return Self::extract(dir, dataset, pipeline, Extraction::default(), device);
         }
-        let found: Header = read_json(&json)?;
+        let found = Header::read(dir)?;
         if found.embedding > 0 {
             let how = Extraction { size: None, grid_type: found.grid_type };
             return Self::extract(dir, dataset, pipeline, how, device);
         }
         let mut store = Self::open(dir, dataset)?;
-        let header = header(dataset, pipeline, GridType::F32);
-        let inner = dir.join(format!("embeddings-{}", header.weights));
-        let header = Header { grid: [0, 0], ..header };
         let preprocess = &pipeline.preprocess;
+        let features = FeatureSpec {
+            grid: [0, 0],
+            layer: Some("embedding".into()),
+            ..clip_features(pipeline, preprocess)?
+        };
+        let text = serde_json::to_vec(&features).unwrap_or_default();
+        let inner = dir.join(format!("embeddings-{}", short_hash(&text)));
+        let embedding = pipeline.config.projection_dim;
+        let header = header(dataset, features, embedding, GridType::F32);
         let embeddings = complete(&inner, header, dataset, pipeline, preprocess, device)?;
         store.embeddings = Some(Box::new(embeddings));
         Ok(store)
     }
 
+    /// What [`open_or_build`](Self::open_or_build) will give, before anything is computed.
+    ///
+    /// # Errors
+    /// A damaged store, and those of [`clip_features`].
+    pub fn spec_ahead(dir: &Path, pipeline: &ClipPipeline) -> Result<FeatureSpec, TrainError> {
+        match Header::path(dir).exists() {
+            true => Ok(Header::read(dir)?.features),
+            false => clip_features(pipeline, &pipeline.preprocess),
+        }
+    }
+
     /// Features of every image of a data set by `pipeline`; a finished store is opened, an
-    /// unfinished one gone on with.
+    /// unfinished one gone on with. The pictures themselves are not compared with those that a
+    /// store was made from.
     ///
     /// # Errors
     /// Those of [`open_or_build`](Self::open_or_build), a store of the other type, and a size that
@@ -78,49 +92,27 @@ impl FeatureStore {
         how: Extraction,
         device: &Device,
     ) -> Result<Self, TrainError> {
-        let mut header = header(dataset, pipeline, how.grid_type);
         let mut preprocess = pipeline.preprocess.clone();
+        let mut embedding = pipeline.config.projection_dim;
         if let Some(size) = how.size {
-            header.grid[0] = positions(&pipeline.config.vision_config, size)?;
-            header.embedding = 0;
+            embedding = 0;
             preprocess.size = size;
             preprocess.fit = Fit::Squash;
         }
+        let features = clip_features(pipeline, &preprocess)?;
+        let header = header(dataset, features, embedding, how.grid_type);
         complete(dir, header, dataset, pipeline, &preprocess, device)
     }
 }
 
-/// Positions of the grid of a picture of `size` pixels a side.
-fn positions(vision: &VisionConfig, size: u32) -> Result<usize, TrainError> {
-    let problem = match vision {
-        VisionConfig::ResNet(_) => {
-            let side = size as usize / STRIDE;
-            if size as usize == side * STRIDE && side > 0 && size <= PreprocessConfig::MAX_SIZE {
-                return Ok(side * side);
-            }
-            let most = PreprocessConfig::MAX_SIZE;
-            format!("is {size}, but a ResNet reads multiples of {STRIDE} up to {most}")
-        }
-        VisionConfig::Vit(_) if size as usize == vision.image_size() => {
-            return Ok(vision.positions());
-        }
-        VisionConfig::Vit(_) => format!(
-            "is {size}, but this ViT reads {} pixels only: leave it out, or take a ResNet",
-            vision.image_size()
-        ),
-    };
-    Err(TrainError::setting("size", problem))
-}
-
-fn header(dataset: &Dataset, pipeline: &ClipPipeline, grid_type: GridType) -> Header {
-    let vision = &pipeline.config.vision_config;
-    Header {
-        grid: [vision.positions(), vision.grid_width()],
-        embedding: pipeline.config.projection_dim,
-        grid_type,
-        weights: weights_fingerprint(&pipeline.model),
-        images: dataset.images.iter().map(|image| image.name.clone()).collect(),
-    }
+fn header(
+    dataset: &Dataset,
+    features: FeatureSpec,
+    embedding: usize,
+    grid_type: GridType,
+) -> Header {
+    let images = dataset.images.iter().map(|image| image.name.clone()).collect();
+    Header { features, embedding, grid_type, images }
 }
 
 /// Opens the store that `header` describes, or creates or completes it.
@@ -132,28 +124,30 @@ fn complete(
     preprocess: &PreprocessConfig,
     device: &Device,
 ) -> Result<FeatureStore, TrainError> {
+    let ([positions, width], e) = (header.features.grid, header.embedding);
+    let (cells, total) = (positions * width, header.images.len());
     let Some(mut rows) = Rows::begin(dir, &header)? else {
         return FeatureStore::open(dir, dataset);
     };
-    let (first, total) = (rows.done, header.images.len());
+    let first = rows.done();
     let mut progress = Progress::new("features", first, total);
     let started = Instant::now();
     let load = |i: usize| dataset.images[i].source.load();
-    let todo = first..total;
-    let (cells, e) = (header.grid[0] * header.grid[1], header.embedding);
-    each_batch(todo, preprocess, device, load, |range: Range<usize>, pixels| {
-        let (mut grid, mut embedding) = (Vec::<f32>::new(), Vec::<f32>::new());
+    each_batch(first..total, preprocess, device, load, |range: Range<usize>, pixels| {
+        let (mut grid, mut embedding) = (Vec::new(), Vec::new());
         if e == 0 {
-            grid = pipeline.model.encode_grid(pixels).into_data().iter().collect();
+            grid = values(pipeline.model.encode_grid(pixels))?;
         } else {
             let features = pipeline.model.encode_image(pixels);
-            embedding = normalize(features.embedding).into_data().iter().collect();
+            embedding = values(normalize(features.embedding))?;
             if cells > 0 {
-                grid = features.grid.into_data().iter().collect();
+                grid = values(features.grid)?;
             }
         }
-        for i in 0..range.len() {
-            rows.push(&grid[i * cells..][..cells], &embedding[i * e..][..e])?;
+        for (i, row) in range.clone().enumerate() {
+            let (grid, embedding) = (&grid[i * cells..][..cells], &embedding[i * e..][..e]);
+            let row = encode(&header, &header.images[row], grid, embedding);
+            rows.push(&row.map_err(|problem| TrainError::file(dir, problem))?)?;
         }
         let rate = (range.end - first) as f64 / started.elapsed().as_secs_f64();
         progress.set(range.end, || format!("{rate:.1} images/s"));
@@ -165,90 +159,6 @@ fn complete(
     FeatureStore::open(dir, dataset)
 }
 
-/// The unfinished file of a store, to which rows are appended.
-pub(super) struct Rows {
-    file: File,
-    part: PathBuf,
-    path: PathBuf,
-    grid_type: GridType,
-    /// Rows that are there.
-    pub(super) done: usize,
-}
-
-impl Rows {
-    /// Begins a store or goes on with it; `None` where it is finished.
-    ///
-    /// # Errors
-    /// A store of other weights, another type, or unfinished for other images.
-    pub(super) fn begin(dir: &Path, header: &Header) -> Result<Option<Self>, TrainError> {
-        let json = dir.join("store.json");
-        let path = header.grid_type.file(dir);
-        if json.exists() {
-            let found: Header = read_json(&json)?;
-            let remedy = "delete the folder or name another one";
-            if found.weights != header.weights && !found.weights.is_empty() {
-                let problem = format!(
-                    "`weights`: this feature store was made with other CLIP weights; {remedy}"
-                );
-                return Err(TrainError::file(&json, problem));
-            }
-            if found.grid_type != header.grid_type {
-                let problem = format!("`type`: this feature store has another one; {remedy}");
-                return Err(TrainError::file(&json, problem));
-            }
-            if path.exists() {
-                return Ok(None);
-            }
-            if found != *header {
-                let problem = format!(
-                    "`images`: this unfinished feature store is for other images; {remedy}"
-                );
-                return Err(TrainError::file(&json, problem));
-            }
-        } else {
-            fs::create_dir_all(dir).map_err(TrainError::io("create", dir))?;
-            write_json(&json, header)?;
-        }
-        let part = path.with_added_extension("part");
-        let file = OpenOptions::new().create(true).append(true).open(&part);
-        let file = file.map_err(TrainError::io("open", &part))?;
-        let length = file.metadata().map_err(TrainError::io("read", &part))?.len();
-        let row = header.row_bytes() as u64;
-        // A kill may have cut the last row short.
-        let done = (length / row).min(header.images.len() as u64);
-        file.set_len(done * row).map_err(TrainError::io("write", &part))?;
-        let done = done as usize;
-        Ok(Some(Self { file, part, path, grid_type: header.grid_type, done }))
-    }
-
-    /// Appends the row of the next image.
-    ///
-    /// # Errors
-    /// A full disk; a number that float16 cannot hold.
-    pub(super) fn push(&mut self, grid: &[f32], embedding: &[f32]) -> Result<(), TrainError> {
-        let mut bytes = Vec::with_capacity(4 * (grid.len() + embedding.len()));
-        match self.grid_type {
-            GridType::F16 => {
-                if let Some(large) = grid.iter().find(|x| !f16::from_f32(**x).is_finite()) {
-                    let problem = format!("cannot hold {large} as float16: use --type f32");
-                    return Err(TrainError::file(&self.path, problem));
-                }
-                bytes.extend(grid.iter().flat_map(|x| f16::from_f32(*x).to_le_bytes()));
-            }
-            GridType::F32 => bytes.extend(grid.iter().flat_map(|x| x.to_le_bytes())),
-        }
-        bytes.extend(embedding.iter().flat_map(|x| x.to_le_bytes()));
-        self.file.write_all(&bytes).map_err(TrainError::io("write", &self.part))?;
-        self.done += 1;
-        Ok(())
-    }
-
-    /// Flushes the rows to disk and gives their file its name.
-    ///
-    /// # Errors
-    /// [`TrainError::Io`].
-    pub(super) fn finish(self) -> Result<(), TrainError> {
-        self.file.sync_all().map_err(TrainError::io("flush", &self.part))?;
-        fs::rename(&self.part, &self.path).map_err(TrainError::io("rename", &self.part))
-    }
+fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TrainError> {
+    tensor.try_into_vec_as().map_err(|error| TrainError::Device(error.to_string()))
 }

@@ -1,27 +1,36 @@
 //! Image features on disk: computed once by a frozen image tower, read through a memory map.
 //!
-//! A store is a folder of two files. `store.json` holds the shapes, the names of the images and
-//! the fingerprint of the weights; `store.f32` or `store.f16` holds one row for each image: the
-//! `P · D` values of its grid as little-endian numbers of that kind, then the `E` values of its
-//! unit-length embedding, always as float32. While it is made the second file has `.part` behind
-//! its name and grows row by row, so that a killed run goes on where it stopped.
+//! A store is a folder of two files. `store.json` holds the names of the images and a
+//! [`FeatureSpec`], which says what made the features; `store.f32` or `store.f16` holds one row for
+//! each image: the `P · D` values of its grid as little-endian numbers of that kind, then the `E`
+//! values of its unit-length embedding, always as float32. While it is made the second file has
+//! `.part` behind its name and grows row by row, so that a killed run goes on where it stopped.
+//!
+//! No store is taken for another: whoever makes, completes or reads one says what it must be, and
+//! is refused with the names of all that differs. The pixels are not compared.
 
 mod build;
+mod from_rows;
+mod header;
 mod import;
+mod rows;
+mod spec;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use finecap_captioner::FeatureSpec;
+use finecap_data::{NameClash, Names};
 use half::f16;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
+use self::header::Header;
 use crate::TrainError;
-use crate::checkpoint::read_json;
 use crate::data::Dataset;
 pub use build::Extraction;
+pub use spec::{clip_features, preprocess_for};
 
 /// How a store keeps its grids.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +44,7 @@ pub enum GridType {
 }
 
 impl GridType {
+    /// Bytes of a number.
     fn bytes(self) -> usize {
         match self {
             Self::F16 => 2,
@@ -51,29 +61,12 @@ impl GridType {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    /// `P` and `D`.
-    grid: [usize; 2],
-    /// `E`; 0 where the store is only for seeing.
-    embedding: usize,
-    #[serde(default, rename = "type")]
-    grid_type: GridType,
-    /// Fingerprint of the CLIP weights; empty where unknown.
-    #[serde(default)]
-    weights: String,
-    /// Names of the images, row by row.
-    images: Vec<String>,
-}
-
-impl Header {
-    fn grid_bytes(&self) -> usize {
-        self.grid[0] * self.grid[1] * self.grid_type.bytes()
-    }
-
-    fn row_bytes(&self) -> usize {
-        self.grid_bytes() + self.embedding * 4
+impl std::fmt::Display for GridType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::F16 => "f16",
+            Self::F32 => "f32",
+        })
     }
 }
 
@@ -81,21 +74,35 @@ impl Header {
 #[derive(Debug)]
 pub struct FeatureStore {
     header: Header,
-    rows: Mmap,
+    rows: Bytes,
     /// Row of each image of the data set, or of each that was asked for.
     row_of: Vec<usize>,
     /// Where the embeddings are, if not here.
     embeddings: Option<Box<FeatureStore>>,
 }
 
+/// Where the rows are.
+#[derive(Debug)]
+enum Bytes {
+    File(Mmap),
+    Memory(Vec<u8>),
+}
+
 impl FeatureStore {
-    /// Opens a finished store, which may hold more images than the data set.
+    /// Opens a finished store, which may hold more images than the data set. Images are found by
+    /// the rule of [`Names`].
     ///
     /// # Errors
     /// A missing, damaged or unfinished store, or one that lacks an image, which is named.
     pub fn open(dir: &Path, dataset: &Dataset) -> Result<Self, TrainError> {
-        let names: Vec<&str> = dataset.images.iter().map(|image| image.name.as_str()).collect();
-        Self::open_all(dir)?.of(&names, dir)
+        let mut store = Self::open_all(dir)?;
+        let names = || dataset.images.iter().map(|image| image.name.as_str());
+        if !names().eq(store.header.images.iter().map(String::as_str)) {
+            let found = Names::new(names()).pair(&store.names());
+            let found = found.map_err(|clash| clash_in(dir, &clash))?;
+            store.row_of = rows(found, names(), dir)?;
+        }
+        Ok(store)
     }
 
     /// Opens a finished store for all its images, in their order.
@@ -103,11 +110,11 @@ impl FeatureStore {
     /// # Errors
     /// A missing, damaged or unfinished store.
     pub fn open_all(dir: &Path) -> Result<Self, TrainError> {
-        let header: Header = read_json(&dir.join("store.json"))?;
+        let header = Header::read(dir)?;
         let path = header.grid_type.file(dir);
         let file = File::open(&path).map_err(TrainError::io("open", &path))?;
         let length = file.metadata().map_err(TrainError::io("read", &path))?.len();
-        let expected = (header.images.len() * header.row_bytes()) as u64;
+        let expected = header.bytes();
         if length != expected || length == 0 {
             let problem = format!(
                 "has {length} bytes where `store.json` promises {expected}: delete the folder to make it anew"
@@ -116,28 +123,28 @@ impl FeatureStore {
         }
         // SAFETY: the map is only read, and a finished store is never changed in place.
         let rows = unsafe { Mmap::map(&file) }.map_err(TrainError::io("map", &path))?;
+        Ok(Self::of_all(header, Bytes::File(rows)))
+    }
+
+    fn of_all(header: Header, rows: Bytes) -> Self {
         let row_of = (0..header.images.len()).collect();
-        Ok(Self { header, rows, row_of, embeddings: None })
+        Self { header, rows, row_of, embeddings: None }
     }
 
     /// The same store for these images in this order; `dir` is where it lies, for the error.
     ///
     /// # Errors
-    /// An image that it lacks.
+    /// An image that it lacks, or whose name could mean two.
     pub fn of(mut self, names: &[&str], dir: &Path) -> Result<Self, TrainError> {
-        let images = self.header.images.iter().enumerate();
-        let by_name: HashMap<&str, usize> =
-            images.map(|(row, name)| (name.as_str(), row)).collect();
-        let row = |name: &&str| {
-            by_name.get(name).copied().ok_or_else(|| {
-                let problem = format!(
-                    "`images`: there are no features of {name}; delete the folder to make them anew"
-                );
-                TrainError::file(&dir.join("store.json"), problem)
-            })
-        };
-        self.row_of = names.iter().map(row).collect::<Result<_, _>>()?;
+        let index = self.names();
+        let found = names.iter().map(|name| index.find(name)).collect::<Result<Vec<_>, _>>();
+        let found = found.map_err(|clash| clash_in(dir, &clash))?;
+        self.row_of = rows(found, names.iter().copied(), dir)?;
         Ok(self)
+    }
+
+    fn names(&self) -> Names {
+        Names::new(self.header.images.iter().map(String::as_str))
     }
 
     /// Name of an image, as the store knows it.
@@ -155,19 +162,19 @@ impl FeatureStore {
         self.row_of.is_empty()
     }
 
+    /// What the features are.
+    pub fn spec(&self) -> &FeatureSpec {
+        &self.header.features
+    }
+
     /// Positions and width of the grid, `P` and `D`.
     pub fn grid(&self) -> [usize; 2] {
-        self.header.grid
+        self.header.features.grid
     }
 
     /// Width `D` of the grid.
     pub fn feature_dim(&self) -> usize {
-        self.header.grid[1]
-    }
-
-    /// Fingerprint of the CLIP weights that made the features; empty where unknown.
-    pub fn weights(&self) -> &str {
-        &self.header.weights
+        self.grid()[1]
     }
 
     /// Grids of some images of the data set.
@@ -175,7 +182,7 @@ impl FeatureStore {
     /// # Shapes
     /// - output: `[B, P, D]`
     pub fn grids(&self, images: &[usize], device: &Device) -> Tensor<3> {
-        let [p, d] = self.header.grid;
+        let [p, d] = self.grid();
         let mut values = Vec::with_capacity(images.len() * p * d);
         for &image in images {
             let bytes = &self.row(image)[..self.header.grid_bytes()];
@@ -210,6 +217,31 @@ impl FeatureStore {
 
     fn row(&self, image: usize) -> &[u8] {
         let size = self.header.row_bytes();
-        &self.rows[self.row_of[image] * size..][..size]
+        let rows: &[u8] = match &self.rows {
+            Bytes::File(map) => map,
+            Bytes::Memory(rows) => rows,
+        };
+        &rows[self.row_of[image] * size..][..size]
     }
+}
+
+/// The rows that were found for images, or the first image without one.
+fn rows<'a>(
+    found: Vec<Option<usize>>,
+    names: impl Iterator<Item = &'a str>,
+    dir: &Path,
+) -> Result<Vec<usize>, TrainError> {
+    let row = |(row, name): (Option<usize>, &str)| {
+        row.ok_or_else(|| {
+            let problem = format!(
+                "`images`: there are no features of {name}; delete the folder to make them anew"
+            );
+            TrainError::file(&Header::path(dir), problem)
+        })
+    };
+    found.into_iter().zip(names).map(row).collect()
+}
+
+fn clash_in(dir: &Path, clash: &NameClash) -> TrainError {
+    TrainError::file(&Header::path(dir), clash.to_string())
 }
