@@ -19,7 +19,8 @@ const HEIGHT: f64 = 180.0;
 const MARGIN: [f64; 4] = [46.0, 8.0, 8.0, 22.0];
 
 /// One number over the steps, a line for each captioner that logged it.
-pub(super) struct Chart {
+pub struct Chart {
+    /// What it shows, in words.
     pub name: String,
     /// Whether it shows what the captioner learns, rather than how training went.
     pub main: bool,
@@ -64,8 +65,13 @@ impl Chart {
         Ok(charts)
     }
 
-    /// The chart as an SVG element; lines have the classes `line` and `run-N`.
-    pub(super) fn svg(&self) -> Markup {
+    /// The chart as an SVG element, to be styled by the page: lines have the classes `line` and
+    /// `run-N`, where `N` counts the captioners from 0.
+    pub fn svg(&self) -> String {
+        self.markup().into_string()
+    }
+
+    pub(super) fn markup(&self) -> Markup {
         let points = || self.lines.iter().flat_map(|(_, points)| points);
         let (x0, x1) = range(points().map(|p| p.0));
         let (y0, y1) = range(points().map(|p| p.1));
@@ -174,7 +180,7 @@ mod tests {
     fn names_from_the_log_are_escaped() {
         let name = "\"><script>alert(1)</script> & 'x".to_string();
         let chart = Chart { name, main: false, lines: vec![(0, vec![(1.0, 7.0), (2.0, 8.0)])] };
-        let svg = chart.svg().into_string();
+        let svg = chart.svg();
         assert!(!svg.contains("<script") && !svg.contains("\">\""), "{svg}");
         assert!(svg.contains("&lt;script&gt;"), "{svg}");
     }
@@ -186,7 +192,7 @@ mod tests {
             main: false,
             lines: vec![(3, vec![(1.0, 7.0), (2.0, 7.0)])],
         };
-        let svg = chart.svg().into_string();
+        let svg = chart.svg();
         assert!(svg.contains("class=\"line run-3\"") && !svg.contains("NaN"), "{svg}");
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use finecap_train::{EvaluationFile, TableRow, write_file};
 
-use curves::Chart;
+pub use curves::Chart;
 use intervals::{Intervals, intervals};
 use page::Page;
 use runs::{Run, find};
@@ -25,6 +25,17 @@ pub const PICTURES: usize = 60;
 /// A folder without evaluations, a file that cannot be read.
 pub fn evaluations(dir: &Path) -> Result<Vec<(PathBuf, EvaluationFile)>> {
     Ok(find_some(dir)?.into_iter().map(|run| (run.dir, run.evaluation)).collect())
+}
+
+/// A chart for every number that the training logs of these runs hold; a run's place in `dirs` is
+/// that of its lines.
+///
+/// # Errors
+/// A folder without evaluations, a file that cannot be read.
+pub fn charts(dirs: &[PathBuf]) -> Result<Vec<Chart>> {
+    let runs = dirs.iter().map(|dir| Ok(find_some(dir)?.remove(0)));
+    let runs = runs.collect::<Result<Vec<Run>>>()?;
+    Chart::all(&runs.iter().collect::<Vec<_>>())
 }
 
 fn find_some(dir: &Path) -> Result<Vec<Run>> {

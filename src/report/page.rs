@@ -304,7 +304,7 @@ fn charts<'a>(charts: impl Iterator<Item = &'a Chart>) -> Markup {
             @for chart in charts {
                 figure {
                     figcaption { (chart.name) }
-                    (chart.svg())
+                    (chart.markup())
                 }
             }
         }
