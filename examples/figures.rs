@@ -126,8 +126,7 @@ impl Strip {
 
 /// A picture, and beside it lines of text, each with its distance from the top.
 fn row(picture: &Path, text: &[(usize, Option<usize>, String)]) -> Result<Markup> {
-    let bytes =
-        fs::read(picture).with_context(|| format!("cannot read {}", picture.display()))?;
+    let bytes = fs::read(picture).with_context(|| format!("cannot read {}", picture.display()))?;
     let kind = if bytes.starts_with(b"\x89PNG") { "png" } else { "jpeg" };
     let data = format!("data:image/{kind};base64,{}", BASE64_STANDARD.encode(bytes));
     Ok(html! {
