@@ -19,7 +19,6 @@ use finecap::scenes::{ScenesConfig, generate};
 use finecap::train::{
     Config, Dataset, EvaluationFile, Evaluator, FeatureStore, RewardModels, Scores, Split,
     TableRow, TrainError, evaluate_scenes, table, train_clip, train_grammar, train_mle, train_scst,
-    write_json,
 };
 use serde_json::{Map, Value, json};
 
@@ -153,7 +152,7 @@ fn run(arguments: Arguments) -> Result<()> {
         "spread": by_key(|row| json!(row.spread)),
         "names": by_key(|row| json!(row.name)),
     });
-    write_json(&out.join("results.json"), &results)?;
+    finecap::files::write_json(&out.join("results.json"), &results)?;
     println!(
         "\nGreedy captions of held-out scenes, {} seed(s):\n\n{}",
         arguments.seeds,

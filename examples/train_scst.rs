@@ -15,7 +15,7 @@ use clap::Parser;
 use finecap::scenes::{ScenesConfig, generate};
 use finecap::train::{
     Config, Dataset, Evaluator, FeatureStore, RewardModels, Split, TableRow, evaluate_scenes,
-    table, train_clip, train_mle, train_scst, write_json,
+    table, train_clip, train_mle, train_scst,
 };
 use serde_json::json;
 
@@ -125,7 +125,7 @@ fn run(arguments: Arguments) -> Result<()> {
         "examples": examples,
     });
     let path = out.join("results.json");
-    write_json(&path, &results)?;
+    finecap::files::write_json(&path, &results)?;
     println!(
         "\nR@1 is {gain}. {:.0} s in all; results in {}",
         started.elapsed().as_secs_f64(),

@@ -15,6 +15,7 @@
 //! | [`report`] | an HTML page on trained captioners |
 //! | [`captions`] | reading captions and references from files |
 //! | [`finecapeval`] | reading the data set FineCapEval |
+//! | [`files`] | files and folders that are written whole or not at all |
 //! | [`device`] | choosing a compute device by name |
 //! | [`memory`] | an allocator setting for programs that train |
 
@@ -26,6 +27,7 @@ pub mod report;
 
 pub use finecap_captioner as captioner;
 pub use finecap_clip as clip;
+pub use finecap_files as files;
 pub use finecap_metrics as metrics;
 pub use finecap_reward as reward;
 pub use finecap_scenes as scenes;

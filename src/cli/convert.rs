@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use finecap::captioner::ReferenceCaptioner;
 use finecap::clip::{Activation, ClipWeights, released_name, tensor_names};
 use finecap::reward::GrammarScorer;
-use finecap::train::write_folder;
+use finecap::files::write_folder;
 
 /// Whose folder is written.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -68,7 +68,7 @@ impl Convert {
             others => Some(GrammarScorer::from_checkpoint(pipeline.clone(), file, others, device)?),
         };
         let counters = weights.counters()?;
-        write_folder(&self.output, |dir| {
+        write_folder(&self.output, |dir| -> Result<()> {
             pipeline.save_as(dir, layout, &counters)?;
             if let Some(grammar) = &grammar {
                 grammar.save_head(dir)?;
@@ -109,7 +109,7 @@ impl Convert {
         }
         let ReferenceCaptioner { model, vocab, tensors } =
             ReferenceCaptioner::load(&self.input, device)?;
-        write_folder(&self.output, |dir| Ok(model.save(dir, &vocab)?))?;
+        write_folder(&self.output, |dir| -> Result<()> { Ok(model.save(dir, &vocab)?) })?;
         for tensor in &tensors {
             println!("{}\t{:?}\t{}", tensor.name, tensor.shape, tensor.becomes);
         }

@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::{Args, Subcommand};
 use finecap::clip::{ClipPipeline, load_image, normalize, prompted};
-use finecap::train::{NpyReader, NpyWriter, Progress, each_batch, write_json};
+use finecap::files::write_json;
+use finecap::train::{NpyReader, NpyWriter, Progress, each_batch};
 
 use super::lines::each_chunk;
 use super::pictures::{file_name, pictures};

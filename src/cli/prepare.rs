@@ -1,9 +1,8 @@
 //! `finecap prepare`
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use finecap::train::{Config, Dataset, captioner_vocab, cider_table};
 
@@ -30,10 +29,8 @@ impl Prepare {
         let vocab = captioner_vocab(&dataset, &config)?;
         let table = cider_table(&dataset, &vocab)?;
         // File by file: what else is in the folder stays.
-        fs::create_dir_all(&self.out)
-            .with_context(|| format!("cannot create {}", self.out.display()))?;
-        self.replace("vocab.json", |path| Ok(vocab.save(path)?))?;
-        self.replace("cider.json", |path| Ok(table.save(path)?))?;
+        vocab.save(&self.out.join("vocab.json"))?;
+        table.save(&self.out.join("cider.json"))?;
         eprintln!(
             "{} words, n-grams of the references of {} images -> {}",
             vocab.len() - 2,
@@ -41,12 +38,5 @@ impl Prepare {
             self.out.display()
         );
         Ok(())
-    }
-
-    /// Writes a file of the folder under a temporary name and renames it.
-    fn replace(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let (new, path) = (self.out.join(format!(".{name}.new")), self.out.join(name));
-        write(&new)?;
-        fs::rename(&new, &path).with_context(|| format!("cannot write {}", path.display()))
     }
 }

@@ -8,9 +8,10 @@ use burn::tensor::Device;
 use clap::Args;
 use finecap::captions::References;
 use finecap::clip::ClipPipeline;
+use finecap::files::write_json;
 use finecap::reward::{ClipScoreConfig, GrammarScorer};
 use finecap::train::{
-    CaptionedPicture, PictureFolder, Progress, caption_words, clip_scores, write_json,
+    CaptionedPicture, PictureFolder, Progress, caption_words, clip_scores,
 };
 use serde_json::{Map, Value, json};
 

@@ -9,7 +9,8 @@ mod runs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use finecap_train::{EvaluationFile, TableRow, write_file};
+use finecap_files::write_text;
+use finecap_train::{EvaluationFile, TableRow};
 
 pub use curves::Chart;
 use intervals::{Intervals, intervals};
@@ -98,7 +99,7 @@ pub fn write(runs: &[PathBuf], pictures: usize, out: &Path) -> Result<()> {
         charts: Chart::all(&first)?,
         gallery: page::gallery(&first, pictures)?,
     };
-    write_file(out, &page.render())?;
+    write_text(out, &page.render())?;
     Ok(())
 }
 

@@ -54,6 +54,9 @@ pub enum CaptionerError {
         /// The tensor that does not fit, and the nearest name where one is close.
         reason: String,
     },
+    /// A file or folder could not be written.
+    #[error(transparent)]
+    Files(#[from] finecap_files::FilesError),
     /// A weight file could not be read.
     #[error(transparent)]
     File(#[from] finecap_weights::WeightsError),

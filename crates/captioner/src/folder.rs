@@ -143,9 +143,7 @@ fn read_json<T: for<'de> Deserialize<'de>>(
 }
 
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), CaptionerError> {
-    let failed = |source| CaptionerError::Io { action: "write", path: path.into(), source };
-    let text = serde_json::to_string_pretty(value).map_err(|error| failed(error.into()))?;
-    fs::write(path, text + "\n").map_err(failed)
+    Ok(finecap_files::write_json(path, value)?)
 }
 
 #[cfg(test)]

@@ -84,11 +84,11 @@ impl CiderTable {
     /// Writes the table as JSON.
     ///
     /// # Errors
-    /// [`RewardError::File`] where writing fails.
+    /// [`RewardError::Files`] where writing fails.
     pub fn save(&self, path: &Path) -> Result<(), RewardError> {
         let wrong = |problem: String| RewardError::File { path: path.into(), problem };
         let text = serde_json::to_string(self).map_err(|e| wrong(e.to_string()))?;
-        fs::write(path, text + "\n").map_err(|e| wrong(format!("cannot be written: {e}")))
+        Ok(finecap_files::write_text(path, &(text + "\n"))?)
     }
 }
 

@@ -73,6 +73,9 @@ pub enum RewardError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A file or folder could not be written.
+    #[error(transparent)]
+    Files(#[from] finecap_files::FilesError),
     /// The CLIP model or tokenizer refused.
     #[error(transparent)]
     Clip(#[from] ClipError),

@@ -24,6 +24,9 @@ pub enum ScenesError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A file or folder could not be written.
+    #[error(transparent)]
+    Files(#[from] finecap_files::FilesError),
     /// A picture could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Image {

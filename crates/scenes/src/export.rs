@@ -27,33 +27,19 @@ pub fn export(
         return Err(ScenesError::NotEmpty(dir.to_path_buf()));
     }
     // "." and ".." have no name of their own that another folder could be given.
-    let Some(name) = dir.file_name() else {
+    if dir.file_name().is_none() {
         return Err(ScenesError::Unnamed(dir.to_path_buf()));
-    };
-    let part = dir.with_file_name(format!(".{}.part", name.to_string_lossy()));
-    let written = write(records, image_size, &part, progress).and_then(|()| {
-        if dir.exists() {
-            fs::remove_dir(dir).map_err(failed(dir))?;
-        }
-        fs::rename(&part, dir).map_err(failed(dir))
-    });
-    if written.is_err() {
-        // The first failure is the one to report.
-        let _ = fs::remove_dir_all(&part);
     }
-    written
+    finecap_files::write_folder(dir, |part| write(records, image_size, part, progress))
 }
 
-/// Writes everything into `part`, in place of what an interrupted run has left there.
+/// Writes everything into `part`.
 fn write(
     records: &[SceneRecord],
     image_size: u32,
     part: &Path,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(), ScenesError> {
-    if part.exists() {
-        fs::remove_dir_all(part).map_err(failed(part))?;
-    }
     let images = part.join("images");
     fs::create_dir_all(&images).map_err(failed(&images))?;
     for (done, record) in records.iter().enumerate() {
@@ -151,8 +137,12 @@ mod tests {
 
         // A folder in the place of the second picture cannot be overwritten.
         let dir = parent.path().join("failing");
-        let blocked = parent.path().join(".failing.part/images/000001.png");
-        let result = export(&records, 48, &dir, &mut |_, _| fs::create_dir_all(&blocked).unwrap());
+        let block = || {
+            let mut entries = fs::read_dir(parent.path()).unwrap().map(|entry| entry.unwrap());
+            let part = entries.find(|e| e.file_name().to_string_lossy().starts_with(".failing"));
+            fs::create_dir_all(part.unwrap().path().join("images/000001.png")).unwrap();
+        };
+        let result = export(&records, 48, &dir, &mut |_, _| block());
         assert!(result.unwrap_err().to_string().contains("000001.png"));
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
 

@@ -1,73 +1,14 @@
-//! Folders that are written whole or not at all, and the checkpoints made of them.
+//! Checkpoints: folders that are written whole or not at all.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
+use finecap_files::{write_folder, write_json};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-
-/// Writes a folder under a temporary name, flushes it to disk and renames it to `target`,
-/// replacing what was there. A kill at any moment leaves the old folder or the new one.
-///
-/// # Errors
-/// Those of `write`, and [`TrainError::Io`].
-pub fn write_folder(
-    target: &Path,
-    write: impl FnOnce(&Path) -> Result<(), TrainError>,
-) -> Result<(), TrainError> {
-    let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = target.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let (new, old) = (parent.join(format!(".{name}.new")), parent.join(format!(".{name}.old")));
-    for leftover in [&new, &old] {
-        if leftover.exists() {
-            fs::remove_dir_all(leftover).map_err(TrainError::io("remove", leftover))?;
-        }
-    }
-    fs::create_dir_all(&new).map_err(TrainError::io("create", &new))?;
-    write(&new).inspect_err(|_| {
-        // The error of `write` is the one to report; a leftover folder is removed next time.
-        let _ = fs::remove_dir_all(&new);
-    })?;
-    sync_folder(&new)?;
-    if target.exists() {
-        fs::rename(target, &old).map_err(TrainError::io("rename", target))?;
-    }
-    fs::rename(&new, target).map_err(TrainError::io("rename", &new))?;
-    sync_folder_entry(parent)?;
-    if old.exists() {
-        fs::remove_dir_all(&old).map_err(TrainError::io("remove", &old))?;
-    }
-    Ok(())
-}
-
-/// Flushes every file of a folder, and the folder itself.
-fn sync_folder(dir: &Path) -> Result<(), TrainError> {
-    for entry in fs::read_dir(dir).map_err(TrainError::io("read", dir))? {
-        let path = entry.map_err(TrainError::io("read", dir))?.path();
-        if path.is_dir() {
-            sync_folder(&path)?;
-        } else {
-            let file = File::open(&path).map_err(TrainError::io("open", &path))?;
-            file.sync_all().map_err(TrainError::io("flush", &path))?;
-        }
-    }
-    sync_folder_entry(dir)
-}
-
-#[cfg(unix)]
-fn sync_folder_entry(dir: &Path) -> Result<(), TrainError> {
-    let handle = File::open(dir).map_err(TrainError::io("open", dir))?;
-    handle.sync_all().map_err(TrainError::io("flush", dir))
-}
-
-/// Other systems give no handle to flush a folder with.
-#[cfg(not(unix))]
-fn sync_folder_entry(_: &Path) -> Result<(), TrainError> {
-    Ok(())
-}
 
 /// What has to be known, besides weights and optimizer state, to go on exactly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,13 +61,13 @@ impl Checkpoints {
         keep: usize,
     ) -> Result<(), TrainError> {
         fs::create_dir_all(&self.dir).map_err(TrainError::io("create", &self.dir))?;
-        write_folder(&self.folder(state.step), |dir| {
+        write_folder(&self.folder(state.step), |dir| -> Result<(), TrainError> {
             let path = dir.join("model.bpk");
             let record = model.clone().into_record();
             record.save(&path).map_err(|e| TrainError::file(&path, e.to_string()))?;
             let path = dir.join("optimizer.bpk");
             optimizer.save(&path).map_err(|e| TrainError::file(&path, e.to_string()))?;
-            write_json(&dir.join("state.json"), state)
+            Ok(write_json(&dir.join("state.json"), state)?)
         })?;
         let steps = self.steps()?;
         let old = &steps[..steps.len().saturating_sub(keep)];
@@ -162,57 +103,9 @@ impl Checkpoints {
     }
 }
 
-/// Writes a value as indented JSON, whole or not at all.
-///
-/// # Errors
-/// [`TrainError::Io`] where writing fails.
-pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), TrainError> {
-    let text =
-        serde_json::to_string_pretty(value).map_err(|e| TrainError::file(path, e.to_string()))?;
-    write_file(path, &(text + "\n"))
-}
-
-/// Writes a text file under a temporary name and renames it.
-///
-/// # Errors
-/// [`TrainError::Io`] where writing fails.
-pub fn write_file(path: &Path, text: &str) -> Result<(), TrainError> {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let new = path.with_file_name(format!(".{name}.new"));
-    fs::write(&new, text).map_err(TrainError::io("write", path))?;
-    fs::rename(&new, path).map_err(TrainError::io("write", path))
-}
-
 /// Reads a JSON value.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
     let text = fs::read_to_string(path).map_err(TrainError::io("read", path))?;
     serde_json::from_str(&text)
         .map_err(|e| TrainError::file(path, format!("is not what finecap wrote there: {e}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_write_leaves_the_old_folder() {
-        let dir = tempfile::tempdir().unwrap();
-        let target = dir.path().join("model");
-        let write = |text: &'static str| {
-            move |dir: &Path| {
-                let path = dir.join("a.txt");
-                fs::write(&path, text).map_err(TrainError::io("write", &path))
-            }
-        };
-        write_folder(&target, write("old")).unwrap();
-        let failed = write_folder(&target, |dir| {
-            write("half")(dir)?;
-            Err(TrainError::file(dir, "stop"))
-        });
-        assert!(failed.is_err());
-        assert_eq!(fs::read_to_string(target.join("a.txt")).unwrap(), "old");
-        write_folder(&target, write("new")).unwrap();
-        assert_eq!(fs::read_to_string(target.join("a.txt")).unwrap(), "new");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
 }

@@ -49,6 +49,9 @@ pub enum TrainError {
     /// The device failed while results were read back.
     #[error("reading results back from the device failed: {0}")]
     Device(String),
+    /// A file or folder could not be written or locked.
+    #[error(transparent)]
+    Files(#[from] finecap_files::FilesError),
     /// The captioner refused.
     #[error(transparent)]
     Captioner(#[from] CaptionerError),

@@ -11,7 +11,7 @@ use finecap_scenes::Claim;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-use crate::checkpoint::{read_json, write_json};
+use crate::checkpoint::read_json;
 use crate::config::RewardSettings;
 use crate::data::Dataset;
 use crate::features::FeatureStore;
@@ -278,6 +278,6 @@ impl EvaluationFile {
     /// # Errors
     /// [`TrainError::Io`] where writing fails.
     pub fn write(&self, dir: &Path) -> Result<(), TrainError> {
-        write_json(&dir.join("evaluation.json"), self)
+        Ok(finecap_files::write_json(&dir.join("evaluation.json"), self)?)
     }
 }

@@ -35,7 +35,7 @@ mod table;
 mod threads;
 
 pub use caption_columns::{CaptionColumn, caption_columns, recall_columns};
-pub use checkpoint::{TrainState, write_file, write_folder, write_json};
+pub use checkpoint::TrainState;
 pub use clip::train_clip;
 pub use clip_scores::{CaptionedPicture, ClipScores, clip_scores};
 pub use config::{

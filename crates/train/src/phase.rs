@@ -14,10 +14,11 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
+use finecap_files::{write_folder, write_text};
 use serde_json::{Map, Value, json};
 
 use crate::TrainError;
-use crate::checkpoint::{Checkpoints, TrainState, write_folder};
+use crate::checkpoint::{Checkpoints, TrainState};
 use crate::config::{Config, Export};
 use crate::progress::Progress;
 
@@ -76,7 +77,7 @@ impl Phase {
             }
         } else {
             fs::create_dir_all(&dir).map_err(TrainError::io("create", &dir))?;
-            fs::write(&settings_path, settings).map_err(TrainError::io("write", &settings_path))?;
+            write_text(&settings_path, &settings)?;
         }
         cut_log(&log_path, state.step)?;
         let log = OpenOptions::new()
@@ -131,7 +132,7 @@ impl Phase {
             return Ok(());
         }
         let dump = self.dir.join(format!("not-finite-step-{step}.json"));
-        crate::checkpoint::write_json(
+        finecap_files::write_json(
             &dump,
             &json!({ "step": step, what: value.to_string(), "images": batch }),
         )?;

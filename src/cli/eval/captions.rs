@@ -159,7 +159,7 @@ impl Captions {
                 .collect();
             let mut with_images = whole.clone();
             with_images["images"] = images.into();
-            finecap::train::write_json(output, &with_images)?;
+            finecap::files::write_json(output, &with_images)?;
         }
         if self.json {
             println!("{}", serde_json::to_string_pretty(&whole)?);

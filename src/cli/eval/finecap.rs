@@ -82,7 +82,7 @@ impl FineCap {
                 })
                 .collect();
             whole["images"] = images.into();
-            finecap::train::write_json(output, &whole)?;
+            finecap::files::write_json(output, &whole)?;
         }
         Ok(())
     }

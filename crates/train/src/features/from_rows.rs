@@ -5,11 +5,11 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use finecap_captioner::FeatureSpec;
+use finecap_files::{write_folder, write_json};
 
 use super::rows::encode;
 use super::{Bytes, FeatureStore, GridType, Header};
 use crate::TrainError;
-use crate::checkpoint::{write_folder, write_json};
 
 impl FeatureStore {
     /// Writes a store of rows `(name, values)` to the folder `dir`: the name of an image and the
@@ -74,7 +74,7 @@ impl FeatureStore {
             }
             file.flush().map_err(TrainError::io("write", &path))?;
             check(&header).map_err(|problem| TrainError::file(dir, problem))?;
-            write_json(&Header::path(new), &header)
+            Ok(write_json(&Header::path(new), &header)?)
         });
         match (of_rows, written) {
             (Some(error), _) => Err(error),

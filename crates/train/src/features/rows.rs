@@ -4,11 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use finecap_files::write_json;
 use half::f16;
 
 use super::{GridType, Header};
 use crate::TrainError;
-use crate::checkpoint::write_json;
 
 /// The unfinished file of a store, to which rows are appended.
 pub(super) struct Rows {

@@ -19,7 +19,6 @@ use self::loss::{BatchSize, Text, grammar_loss, parts_by_length, scalar};
 use self::optimizer::optimizer;
 use self::validation::validate;
 use crate::TrainError;
-use crate::checkpoint::write_json;
 use crate::clip::{fresh, names};
 use crate::config::{Config, GrammarSettings, TokenEmbeddings};
 use crate::data::{Dataset, Split, batch};
@@ -182,7 +181,7 @@ pub fn train_grammar(
     let numbers = validate(&scorer, config, dataset, &images, features, &negatives, device)?;
     let numbers: serde_json::Map<_, _> =
         numbers.into_iter().map(|(name, value)| (name, value.into())).collect();
-    write_json(&run.join("grammar/validation.json"), &numbers)?;
+    finecap_files::write_json(&run.join("grammar/validation.json"), &numbers)?;
     Ok(scorer)
 }
 
