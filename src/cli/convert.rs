@@ -8,8 +8,8 @@ use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use finecap::captioner::ReferenceCaptioner;
 use finecap::clip::{Activation, ClipWeights, released_name, tensor_names};
-use finecap::reward::GrammarScorer;
 use finecap::files::write_folder;
+use finecap::reward::GrammarScorer;
 
 /// Whose folder is written.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

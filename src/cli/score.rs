@@ -10,9 +10,7 @@ use finecap::captions::References;
 use finecap::clip::ClipPipeline;
 use finecap::files::write_json;
 use finecap::reward::{ClipScoreConfig, GrammarScorer};
-use finecap::train::{
-    CaptionedPicture, PictureFolder, Progress, caption_words, clip_scores,
-};
+use finecap::train::{CaptionedPicture, PictureFolder, Progress, caption_words, clip_scores};
 use serde_json::{Map, Value, json};
 
 /// Captions that the grammar head reads together.

@@ -137,7 +137,11 @@ mod tests {
                 let dir = tempfile::tempdir().unwrap();
                 let target = dir.path().join("a.json");
                 write_json(&target, "old").unwrap();
-                if killed { fault::fail_all_after(calls) } else { fault::fail_once_after(calls) }
+                if killed {
+                    fault::fail_all_after(calls)
+                } else {
+                    fault::fail_once_after(calls)
+                }
                 let result = write_json(&target, "new");
                 let failed = fault::stop();
                 let found = fs::read_to_string(&target).unwrap();
@@ -180,7 +184,10 @@ mod tests {
         let full = write_text(Path::new("/dev/full"), "x").map_err(|error| error.to_string());
         if Path::new("/dev/full").exists() {
             let message = full.unwrap_err();
-            assert!(message.contains("/dev/full") && message.contains("free some space"), "{message}");
+            assert!(
+                message.contains("/dev/full") && message.contains("free some space"),
+                "{message}"
+            );
         }
     }
 }

@@ -100,7 +100,11 @@ mod tests {
                 let dir = tempfile::tempdir().unwrap();
                 let target = dir.path().join("model");
                 write(&target, "old").unwrap();
-                if killed { fault::fail_all_after(calls) } else { fault::fail_once_after(calls) }
+                if killed {
+                    fault::fail_all_after(calls)
+                } else {
+                    fault::fail_once_after(calls)
+                }
                 let result = write(&target, "new");
                 let failed = fault::stop();
                 let found = read(&target);
