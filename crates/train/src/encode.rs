@@ -11,7 +11,7 @@ use crate::TrainError;
 use crate::prefetch::prefetch;
 
 /// Pictures prepared and encoded together.
-const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 32;
 
 /// Reads and prepares the pictures of `range` on all cores, a little ahead, and hands them over in
 /// order as batches of pixels `[B, 3, S, S]`, so that memory does not grow with their number.

@@ -13,7 +13,7 @@ use super::spec::clip_features;
 use super::{FeatureStore, GridType, Header};
 use crate::TrainError;
 use crate::data::Dataset;
-use crate::encode::each_batch;
+use crate::encode::{BATCH, each_batch};
 use crate::fingerprint::short_hash;
 use crate::progress::Progress;
 
@@ -129,6 +129,7 @@ fn complete(
     let Some(mut rows) = Rows::begin(dir, &header)? else {
         return FeatureStore::open(dir, dataset);
     };
+    rows.keep_batches(BATCH)?;
     let first = rows.done();
     let mut progress = Progress::new("features", first, total);
     let started = Instant::now();

@@ -64,6 +64,17 @@ impl Rows {
         self.done
     }
 
+    /// Drops rows at the end, so that a multiple of `batch` is left: the last bits of an embedding
+    /// depend on what it is encoded with, and a store that was killed must end as any other.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`].
+    pub fn keep_batches(&mut self, batch: usize) -> Result<(), TrainError> {
+        self.done -= self.done % batch;
+        let length = (self.done * self.row) as u64;
+        self.file.set_len(length).map_err(TrainError::io("write", &self.part))
+    }
+
     /// The bytes of a row that is there.
     ///
     /// # Errors
