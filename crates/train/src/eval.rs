@@ -160,12 +160,13 @@ impl Evaluator<'_> {
     /// Retrieval uses no prompt, as the paper's evaluation.
     ///
     /// # Errors
-    /// Those of the metrics, for an empty list.
+    /// Embeddings of another CLIP; those of the metrics, for an empty list.
     pub fn evaluate(
         &self,
         captions: &[Captioned],
         images: &[usize],
     ) -> Result<(Evaluation, Vec<ScoredCaption>), TrainError> {
+        self.features.check_clip(self.models.clip)?;
         let texts: Vec<&str> = captions.iter().map(|c| c.text.as_str()).collect();
         let references: Vec<Vec<String>> =
             images.iter().map(|&image| self.dataset.images[image].captions.clone()).collect();

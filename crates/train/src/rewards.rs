@@ -34,7 +34,7 @@ impl<'a> RewardModels<'a> {
     /// The weighted sum that the settings ask for, over all images of the data set.
     ///
     /// # Errors
-    /// A grammar term without a grammar model or with that of another CLIP, a CIDEr table of another vocabulary, an image
+    /// Features with the embeddings of another CLIP, a grammar term without a grammar model or with that of another CLIP, a CIDEr table of another vocabulary, an image
     /// without references where a term needs them.
     pub(crate) fn build(
         &self,
@@ -44,6 +44,7 @@ impl<'a> RewardModels<'a> {
         vocab: &Vocab,
         device: &Device,
     ) -> Result<WeightedSum, TrainError> {
+        features.check_clip(self.clip)?;
         let grammar = match (self.grammar, settings.needs_grammar()) {
             (_, false) => None,
             (Some(grammar), true) => {

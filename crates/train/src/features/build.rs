@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use finecap_captioner::FeatureSpec;
+use finecap_captioner::{FeatureDifference, FeatureSpec};
 use finecap_clip::{ClipPipeline, Fit, PreprocessConfig, normalize};
 
 use super::rows::{Rows, encode};
@@ -51,7 +51,21 @@ impl FeatureStore {
             let how = Extraction { size: None, grid_type: found.grid_type };
             return Self::extract(dir, dataset, pipeline, how, device);
         }
-        let mut store = Self::open(dir, dataset)?;
+        Self::open(dir, dataset)?.with_embeddings(dir, dataset, pipeline, device)
+    }
+
+    /// The same grids with the embeddings of `pipeline`, which rewards and scores are computed
+    /// with. They are kept in a store of their own inside the folder `dir`, one for each CLIP.
+    ///
+    /// # Errors
+    /// An unreadable picture, a full disk.
+    pub fn with_embeddings(
+        mut self,
+        dir: &Path,
+        dataset: &Dataset,
+        pipeline: &ClipPipeline,
+        device: &Device,
+    ) -> Result<Self, TrainError> {
         let preprocess = &pipeline.preprocess;
         let features = FeatureSpec {
             grid: [0, 0],
@@ -60,11 +74,42 @@ impl FeatureStore {
         };
         let text = serde_json::to_vec(&features).unwrap_or_default();
         let inner = dir.join(format!("embeddings-{}", short_hash(&text)));
-        let embedding = pipeline.config.projection_dim;
-        let header = header(dataset, features, embedding, GridType::F32);
+        let header = header(dataset, features, pipeline.config.projection_dim, GridType::F32);
         let embeddings = complete(&inner, header, dataset, pipeline, preprocess, device)?;
-        store.embeddings = Some(Box::new(embeddings));
-        Ok(store)
+        self.embeddings = Some(Box::new(embeddings));
+        Ok(self)
+    }
+
+    /// Makes sure that the embeddings are those of `pipeline`.
+    ///
+    /// # Errors
+    /// A store without embeddings or with those of another CLIP, naming what differs.
+    pub fn check_clip(&self, pipeline: &ClipPipeline) -> Result<(), TrainError> {
+        let store = self.embeddings.as_deref().unwrap_or(self);
+        if store.header.embedding == 0 {
+            let problem = "have no embeddings to score captions with: open them with \
+                           `FeatureStore::open_or_build`, or add `with_embeddings`";
+            return Err(TrainError::setting("features", problem));
+        }
+        let own = store.spec();
+        let wanted = FeatureSpec {
+            grid: own.grid,
+            layer: own.layer.clone(),
+            ..clip_features(pipeline, &pipeline.preprocess)?
+        };
+        let differences = own.conflicts(&wanted);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let one = |d: &FeatureDifference| {
+            format!("`{}` is {} for them and {} for it", d.field, d.first, d.second)
+        };
+        let differences: Vec<String> = differences.iter().map(one).collect();
+        let problem = format!(
+            "have the embeddings of another CLIP than the one that scores captions ({})",
+            differences.join(", ")
+        );
+        Err(TrainError::setting("features", problem))
     }
 
     /// What [`open_or_build`](Self::open_or_build) will give, before anything is computed.
