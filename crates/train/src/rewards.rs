@@ -34,7 +34,8 @@ impl<'a> RewardModels<'a> {
     /// The weighted sum that the settings ask for, over all images of the data set.
     ///
     /// # Errors
-    /// Features with the embeddings of another CLIP, a grammar term without a grammar model or with that of another CLIP, a CIDEr table of another vocabulary, an image
+    /// Features with the embeddings of another CLIP, a grammar term without a grammar model or with
+    /// that of another CLIP, a CIDEr table of another vocabulary, an image
     /// without references where a term needs them.
     pub(crate) fn build(
         &self,

@@ -15,6 +15,8 @@ mod header;
 mod import;
 mod rows;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
