@@ -13,20 +13,18 @@
 //! | [`weights`] | tensors from safetensors, PyTorch and TorchScript files |
 //! | [`train`] | data, training phases, checkpoints, evaluation |
 //! | [`report`] | an HTML page on trained captioners |
-//! | [`captions`] | reading captions and references from files |
-//! | [`finecapeval`] | reading the data set FineCapEval |
+//! | [`data`] | captions, images and their names, from the files that people have |
 //! | [`files`] | files and folders that are written whole or not at all |
 //! | [`device`] | choosing a compute device by name |
 //! | [`memory`] | an allocator setting for programs that train |
 
-pub mod captions;
 pub mod device;
-pub mod finecapeval;
 pub mod memory;
 pub mod report;
 
 pub use finecap_captioner as captioner;
 pub use finecap_clip as clip;
+pub use finecap_data as data;
 pub use finecap_files as files;
 pub use finecap_metrics as metrics;
 pub use finecap_reward as reward;

@@ -187,15 +187,21 @@ fn what_does_not_fit_is_named() {
     let files = files.with("other.json", &json!({"image9": "a cat"}));
     let files = files.with("twice.json", &json!({"a/image1": "a cat", "b/image1": "a dog"}));
     let files = files.with("text.json", &json!("a cat"));
-    refused(&mut files.eval("none.json", "refs.json", &[]), &["none.json", "can't be read"]);
-    refused(&mut files.eval("text.json", "refs.json", &[]), &["text.json", "object or list"]);
+    refused(&mut files.eval("none.json", "refs.json", &[]), &["cannot read none.json"]);
+    refused(
+        &mut files.eval("text.json", "refs.json", &[]),
+        &["text.json", "captions are read from"],
+    );
     refused(&mut files.eval("other.json", "refs.json", &[]), &["`image9`", "--allow-missing"]);
     let more = ["--allow-missing"];
     refused(
         &mut files.eval("other.json", "refs.json", &more),
         &["other.json", "none of its images"],
     );
-    refused(&mut files.eval("twice.json", "refs.json", &more), &["`image1` has two captions"]);
+    refused(
+        &mut files.eval("twice.json", "refs.json", &more),
+        &["`image1` could be `a/image1` or `b/image1`"],
+    );
     refused(&mut files.eval("good.json", "refs.json", &["--grammar", "nowhere"]), &["nowhere"]);
 }
 

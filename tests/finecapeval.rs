@@ -70,12 +70,12 @@ fn what_does_not_fit_is_named() {
     let absent = fail(&mut eval(name));
     assert!(absent.contains("(7 in all) has no caption"), "{absent}");
     let note = succeed(eval(name).arg("--allow-missing")).stderr;
-    assert!(String::from_utf8(note).unwrap().contains("1 images are scored: 7"));
+    assert!(String::from_utf8(note).unwrap().contains("1 of 8 images are scored"));
     write(json!({"nowhere": "a dog"}));
     assert!(fail(&mut eval(name)).contains("image `nowhere`"));
     assert!(fail(eval(name).arg("--allow-missing")).contains("none of its images"));
     write(json!({"kitchen_01": "a dog", "x/kitchen_01.jpg": "a cat"}));
-    assert!(fail(&mut eval(name)).contains("two captions"));
+    assert!(fail(&mut eval(name)).contains("`kitchen_01.jpg` could be"));
     let mut other = finecap();
     other.args(["eval", "finecap", "--candidates", name, "--data", name]);
     assert!(fail(&mut other).contains("no column `image`"));

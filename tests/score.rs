@@ -94,7 +94,7 @@ fn bad_input_is_named() {
     let missing = refused(json!({"landscape": "x", "no-such": "y"}), &[]);
     assert!(missing.contains("`no-such`") && missing.contains("preprocess"), "{missing}");
     let several = refused(json!({"grey": "x"}), &[]);
-    assert!(several.contains("several pictures called `grey`"), "{several}");
+    assert!(several.contains("`grey` could be `grey.jpg` or `grey.png`"), "{several}");
     assert!(refused(json!({}), &[]).contains("holds no captions"));
     assert!(refused(json!({"landscape": []}), &[]).contains("holds no captions"));
     let references = fixture("clipscore/references.json");

@@ -6,7 +6,9 @@ use anyhow::Result;
 use burn::tensor::Device;
 use clap::{Args, Subcommand, ValueEnum};
 use finecap::clip::ClipPipeline;
-use finecap::train::{Dataset, Extraction, FeatureStore, GridType};
+use finecap::train::{Extraction, FeatureStore, GridType};
+
+use super::data::{ColumnsArgs, dataset};
 
 #[derive(Subcommand)]
 pub enum Features {
@@ -37,9 +39,11 @@ impl From<Type> for GridType {
 
 #[derive(Args)]
 struct Target {
-    /// Data set in the schema of Karpathy's dataset_coco.json.
-    #[arg(long, value_name = "JSON")]
+    /// Captions, in any format (see `finecap data inspect`).
+    #[arg(long, value_name = "FILE")]
     data: PathBuf,
+    #[command(flatten)]
+    columns: ColumnsArgs,
     /// Folder of the feature store.
     #[arg(long, value_name = "STORE")]
     out: PathBuf,
@@ -97,7 +101,8 @@ impl Features {
 
 impl Extract {
     fn run(self, device: &Device) -> Result<()> {
-        let dataset = Dataset::karpathy(&self.target.data, Some(&self.images))?;
+        let dataset =
+            dataset(&self.target.data, Some(&self.images), &self.target.columns.options())?;
         let pipeline = ClipPipeline::load(&self.clip, device)?;
         let Layer::Grid = self.layer;
         let how = Extraction { size: self.size, grid_type: self.target.grid_type.into() };
@@ -109,8 +114,8 @@ impl Extract {
 
 impl Import {
     fn run(self) -> Result<()> {
-        let Target { data, out, grid_type } = self.target;
-        let dataset = Dataset::karpathy(&data, self.images.as_deref())?;
+        let Target { data, columns, out, grid_type } = self.target;
+        let dataset = dataset(&data, self.images.as_deref(), &columns.options())?;
         let (store, unused) = FeatureStore::import(&out, &dataset, &self.from, grid_type.into())?;
         if !unused.is_empty() {
             let shown = unused.iter().take(3).map(|path| path.display().to_string());

@@ -2,6 +2,7 @@
 
 mod caption;
 mod convert;
+mod data;
 mod doctor;
 mod embed;
 mod eval;
@@ -57,6 +58,9 @@ enum Command {
     /// Compare captions with references.
     #[command(subcommand)]
     Eval(eval::Eval),
+    /// Look at files of captions.
+    #[command(subcommand)]
+    Data(data::Data),
     /// Show trained captioners side by side in one HTML file.
     Report(report::Report),
     /// Write the embedded data set as PNG files and Karpathy JSON.
@@ -79,6 +83,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Inspect(inspect) => inspect.run(),
         Command::Score(score) => score.run(&device()?),
         Command::Eval(eval) => eval.run(device),
+        Command::Data(data) => data.run(),
         Command::Report(report) => report.run(),
         Command::Scenes(scenes) => scenes.run(),
         Command::Doctor => {

@@ -4,13 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use finecap::train::{Config, Dataset, captioner_vocab, cider_table};
+use finecap::train::{Config, captioner_vocab, cider_table};
+
+use super::data::{ColumnsArgs, dataset};
 
 #[derive(Args)]
 pub struct Prepare {
-    /// Captions, in the schema of Karpathy's dataset_coco.json; no picture is needed.
-    #[arg(long, value_name = "JSON")]
+    /// Captions, in any format (see `finecap data inspect`); no picture is needed.
+    #[arg(long, value_name = "FILE")]
     data: PathBuf,
+    #[command(flatten)]
+    columns: ColumnsArgs,
     /// Settings (TOML) of the captioner that will be trained: its vocabulary depends on them.
     #[arg(long, value_name = "TOML")]
     config: Option<PathBuf>,
@@ -25,7 +29,7 @@ pub struct Prepare {
 impl Prepare {
     pub fn run(self) -> Result<()> {
         let config = Config::read(self.config.as_deref(), &self.overrides)?;
-        let dataset = Dataset::karpathy(&self.data, None)?;
+        let dataset = dataset(&self.data, None, &self.columns.options())?;
         let vocab = captioner_vocab(&dataset, &config)?;
         let table = cider_table(&dataset, &vocab)?;
         // File by file: what else is in the folder stays.

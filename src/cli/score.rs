@@ -1,33 +1,36 @@
 //! `finecap score`
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use burn::tensor::Device;
 use clap::Args;
-use finecap::captions::References;
 use finecap::clip::ClipPipeline;
+use finecap::data::{CaptionFile, DataError, PictureFolder, ReadOptions, Record};
 use finecap::files::write_json;
 use finecap::reward::{ClipScoreConfig, GrammarScorer};
-use finecap::train::{CaptionedPicture, PictureFolder, Progress, caption_words, clip_scores};
+use finecap::train::{CaptionedPicture, Progress, caption_words, clip_scores};
 use serde_json::{Map, Value, json};
+
+use super::data::{ColumnsArgs, captions};
 
 /// Captions that the grammar head reads together.
 const CHUNK: usize = 1024;
 
 #[derive(Args)]
 pub struct Score {
-    /// Captions: JSON of {"key": "caption"} or {"key": ["caption", ...]}.
-    #[arg(long, value_name = "JSON")]
+    /// Captions, one or several for each image, as {"key": "caption"} or in any other format (see
+    /// `finecap data inspect`).
+    #[arg(long, value_name = "FILE")]
     candidates: PathBuf,
-    /// Folder with the pictures, for CLIPScore: each key is a file name, with or without its
-    /// ending.
+    #[command(flatten)]
+    columns: ColumnsArgs,
+    /// Folder with the pictures, for CLIPScore: images are found by their names, with or without
+    /// endings, or by COCO's numbers.
     #[arg(long, value_name = "DIR", requires = "clip", required_unless_present = "grammar")]
     images: Option<PathBuf>,
-    /// References of the same pictures, for RefCLIPScore, as {"key": ["reference", ...]} or in any
-    /// format that `finecap eval captions` reads.
-    #[arg(long, value_name = "JSON", requires = "images")]
+    /// References of the same pictures, for RefCLIPScore, in any format.
+    #[arg(long, value_name = "FILE", requires = "images")]
     references: Option<PathBuf>,
     /// CLIP model.
     #[arg(long, value_name = "DIR", requires = "images")]
@@ -52,7 +55,7 @@ type Column = (&'static str, Vec<f32>);
 
 impl Score {
     pub fn run(self, device: &Device) -> Result<()> {
-        let candidates = read(&self.candidates)?;
+        let candidates = captions(&self.candidates, &self.columns.options())?;
         let mut columns: Vec<Column> = Vec::new();
         if let (Some(images), Some(clip)) = (&self.images, &self.clip) {
             let pictures = self.pictures(images, &candidates)?;
@@ -61,7 +64,8 @@ impl Score {
         }
         if let Some(grammar) = &self.grammar {
             let scorer = GrammarScorer::load(&model_dir(grammar)?, device)?;
-            let texts: Vec<&str> = candidates.values().flat_map(captions).collect();
+            let all = candidates.records.iter().flat_map(|record| &record.captions);
+            let texts: Vec<&str> = all.map(|caption| &*caption.raw).collect();
             let mut scores = Vec::with_capacity(texts.len());
             for chunk in texts.chunks(CHUNK) {
                 scores.extend(probabilities(&scorer, chunk, device)?);
@@ -79,34 +83,28 @@ impl Score {
     }
 
     /// The pictures with their captions and references, in the order of the candidates.
-    fn pictures(
-        &self,
-        images: &Path,
-        candidates: &Map<String, Value>,
-    ) -> Result<Vec<CaptionedPicture>> {
-        let folder = PictureFolder::read(images)?;
+    fn pictures(&self, images: &Path, candidates: &CaptionFile) -> Result<Vec<CaptionedPicture>> {
+        let paths = PictureFolder::read(images)?.all(candidates.records.iter())?;
         let references = match &self.references {
-            Some(path) => Some((References::read(path, None)?, path.display())),
-            None => None,
+            Some(path) => self.references_of(path, candidates)?,
+            None => vec![Vec::new(); paths.len()],
         };
-        let mut pictures = Vec::with_capacity(candidates.len());
-        for (key, value) in candidates {
-            let references = match &references {
-                Some((references, file)) => {
-                    let place = references.find(key).with_context(|| {
-                        format!(
-                            "{file}: has no references for `{key}`, or several images of that name"
-                        )
-                    })?;
-                    references.captions(place).to_vec()
-                }
-                None => Vec::new(),
-            };
-            let captions = captions(value).map(str::to_string).collect();
-            let path = folder.find(key)?;
-            pictures.push(CaptionedPicture { path, captions, references });
-        }
-        Ok(pictures)
+        let rows = candidates.records.iter().zip(paths).zip(references);
+        let picture = |((record, path), references): ((&Record, PathBuf), Vec<String>)| {
+            CaptionedPicture { path, captions: texts(record), references }
+        };
+        Ok(rows.map(picture).collect())
+    }
+
+    fn references_of(&self, path: &Path, candidates: &CaptionFile) -> Result<Vec<Vec<String>>> {
+        let references = captions(path, &ReadOptions::default())?;
+        references.check_references()?;
+        let places = candidates.names().pair(&references.names()).map_err(DataError::name(path))?;
+        let of = |(record, place): (&Record, Option<usize>)| match place {
+            Some(place) => Ok(texts(&references.records[place])),
+            None => Err(anyhow!("{}: has no references for `{}`", path.display(), record.name)),
+        };
+        candidates.records.iter().zip(places).map(of).collect()
     }
 
     fn clip_columns(
@@ -132,25 +130,29 @@ impl Score {
         Ok(columns)
     }
 
-    /// The scores of each key: by name with pictures, the bare probability without; a list where
+    /// The scores of each image: by name with pictures, the bare probability without; a list where
     /// the captions are one.
-    fn scored(&self, candidates: &Map<String, Value>, columns: &[Column]) -> Map<String, Value> {
+    fn scored(&self, candidates: &CaptionFile, columns: &[Column]) -> Map<String, Value> {
         let mut first = 0;
-        let entry = |(key, value): (&String, &Value)| {
-            let own = first..first + captions(value).count();
+        let entry = |record: &Record| {
+            let own = first..first + record.captions.len();
             first = own.end;
-            let of = |scores: &[f32]| match value {
-                Value::String(_) => json!(scores[own.start]),
-                _ => json!(scores[own.clone()]),
+            let of = |scores: &[f32]| match record.is_list || own.len() != 1 {
+                false => json!(scores[own.start]),
+                true => json!(scores[own.clone()]),
             };
             let scores = match columns {
                 [("grammar", scores)] => of(scores),
                 columns => columns.iter().map(|(name, s)| (name.to_string(), of(s))).collect(),
             };
-            (key.clone(), scores)
+            (record.name.clone(), scores)
         };
-        candidates.iter().map(entry).collect()
+        candidates.records.iter().map(entry).collect()
     }
+}
+
+fn texts(record: &Record) -> Vec<String> {
+    record.captions.iter().map(|caption| caption.raw.clone()).collect()
 }
 
 /// Probability of each caption, as people write them. The head has learned from words without
@@ -163,29 +165,6 @@ pub(super) fn probabilities<S: AsRef<str>>(
     let words = |caption: &S| caption_words(caption.as_ref()).join(" ");
     let texts: Vec<String> = captions.iter().map(words).collect();
     Ok(scorer.probabilities(&texts, device)?)
-}
-
-/// The candidates, checked: every value is a caption or a list of captions.
-fn read(path: &Path) -> Result<Map<String, Value>> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let found: Map<String, Value> = serde_json::from_str(&text)
-        .with_context(|| format!("{}: must be a JSON object of captions by key", path.display()))?;
-    for (key, value) in &found {
-        let is_text = |value: &Value| value.is_string();
-        if !(is_text(value) || value.as_array().is_some_and(|list| list.iter().all(is_text))) {
-            bail!("{}: `{key}` must be a caption or a list of captions", path.display());
-        }
-    }
-    if found.values().flat_map(captions).next().is_none() {
-        bail!("{}: holds no captions", path.display());
-    }
-    Ok(found)
-}
-
-fn captions(value: &Value) -> impl Iterator<Item = &str> {
-    let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-    list.iter().filter_map(Value::as_str)
 }
 
 /// The grammar model of a run, or the folder itself where it is one.

@@ -7,12 +7,14 @@ use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use finecap::captioner::{Captioner, Vocab};
 use finecap::clip::ClipPipeline;
+use finecap::data::ReadOptions;
 use finecap::reward::{CiderTable, GrammarScorer};
 use finecap::train::{
     Config, Dataset, EvaluationFile, Evaluator, FeatureStore, RewardModels, Split, TableRow, table,
     train_clip, train_grammar, train_mle, train_scst,
 };
 
+use super::data::{ColumnsArgs, dataset};
 use super::features::unsure;
 use super::score::model_dir;
 
@@ -34,16 +36,18 @@ pub struct Train {
     /// What to train. The phases share one --out folder and build on each other:
     /// clip, mle, grammar (for a grammar reward), scst.
     phase: Phase,
-    /// Captions, in the schema of Karpathy's dataset_coco.json.
-    #[arg(long, value_name = "JSON", required_unless_present = "captions", requires = "images")]
+    /// Captions, in any format (see `finecap data inspect`).
+    #[arg(long, value_name = "FILE", required_unless_present = "captions", requires = "images")]
     data: Option<PathBuf>,
     /// Folder with the pictures.
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
-    /// Captions without pictures, for grammar only: plain or gzipped text with one caption a
-    /// line, or JSON in COCO's schema.
+    /// Captions without pictures, for grammar only: text with one caption a line, or any format
+    /// that --data reads.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "data")]
     captions: Vec<PathBuf>,
+    #[command(flatten)]
+    columns: ColumnsArgs,
     /// Settings (TOML); without it every setting has its default.
     #[arg(long, value_name = "TOML")]
     config: Option<PathBuf>,
@@ -86,7 +90,9 @@ impl Train {
         let (Some(data), Some(images)) = (&self.data, &self.images) else {
             return self.grammar_of_text(&config, device);
         };
-        let mut dataset = Dataset::karpathy(data, Some(images))?;
+        let options = self.columns.options();
+        let options = ReadOptions { lenient: self.skip_bad_images, ..options };
+        let mut dataset = dataset(data, Some(images), &options)?;
         if self.skip_bad_images {
             let errors = dataset.drop_bad_images();
             for error in &errors {
@@ -194,7 +200,11 @@ impl Train {
         if self.phase != Phase::Grammar {
             bail!("--captions is for `train grammar`: the other phases need --data and --images");
         }
-        let dataset = Dataset::captions(&self.captions, config.grammar.holdout)?;
+        let options = self.columns.options();
+        let (dataset, notes) = Dataset::texts(&self.captions, config.grammar.holdout, &options)?;
+        for note in notes {
+            eprintln!("note: {note}");
+        }
         let pipeline = match &self.clip {
             Some(dir) => Some(ClipPipeline::load(dir, device)?),
             None => None,

@@ -2,17 +2,23 @@
 
 mod captions;
 mod error;
+mod finecapeval;
 mod input;
 mod json;
 mod keys;
 mod names;
+mod picture_folder;
 mod rows;
 mod split;
+mod summary;
 mod words;
 
 pub use captions::{CaptionFile, CaptionText, Format, ReadOptions, Record};
 pub use error::DataError;
+pub use finecapeval::{CRITERIA, FineCapEval, FineImage};
 pub use keys::Columns;
 pub use names::{NameClash, Names, PICTURE_ENDINGS, without_picture_ending};
+pub use picture_folder::PictureFolder;
 pub use split::Split;
+pub use summary::Summary;
 pub use words::caption_words;

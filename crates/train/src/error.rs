@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use finecap_captioner::CaptionerError;
 use finecap_clip::ClipError;
+use finecap_data::DataError;
 use finecap_metrics::MetricsError;
 use finecap_reward::RewardError;
 use finecap_scenes::ScenesError;
@@ -52,6 +53,9 @@ pub enum TrainError {
     /// A file or folder could not be written or locked.
     #[error(transparent)]
     Files(#[from] finecap_files::FilesError),
+    /// Captions, images or names can't be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The captioner refused.
     #[error(transparent)]
     Captioner(#[from] CaptionerError),

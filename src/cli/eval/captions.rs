@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use finecap::captions::{Candidates, References};
+use finecap::data::{CaptionText, Columns, ReadOptions};
 use finecap::metrics::{ptb_tokenize, share_seen};
 use finecap::reward::{CiderTable, GrammarScorer};
 use serde_json::{Map, Value, json};
 
 use super::lines::Lines;
+use super::matching::Targets;
 use super::meteor::MeteorData;
 use super::resampling::Resampling;
 use super::scores::{Column, Scores};
 use super::seeing::Seeing;
+use crate::cli::data::{self, ColumnsArgs};
 use crate::cli::score::{model_dir, probabilities};
 
 /// How captions are cut into words.
@@ -29,20 +31,23 @@ enum Tokenizer {
 
 #[derive(Args)]
 pub struct Captions {
-    /// Captions: COCO results, clipscore JSON, JSON lines, or what `finecap caption` prints.
+    /// Captions, one for each image, in any format: see `finecap data inspect`.
     #[arg(long, value_name = "FILE")]
     candidates: PathBuf,
-    /// References: COCO annotations, Karpathy JSON, clipscore JSON or JSON lines.
+    /// References, in any format.
     #[arg(long, value_name = "FILE")]
     references: PathBuf,
-    /// Of a Karpathy file, only the images of this split.
+    /// Columns of the references, as --columns says those of the candidates.
+    #[arg(long, value_name = "image=..,caption=..")]
+    reference_columns: Option<Columns>,
+    /// Of the references, only the images of this split; train includes restval.
     #[arg(long)]
     split: Option<String>,
     /// Captions of another system for the same images, to compare with.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Folder with the pictures, for CLIP-S, RefCLIP-S and text-to-image retrieval: the names of the
-    /// images are file names, with or without their endings.
+    /// Folder with the pictures, for CLIP-S, RefCLIP-S and text-to-image retrieval: images are found
+    /// by their names, with or without endings, or by COCO's numbers.
     #[arg(long, value_name = "DIR", requires = "clip")]
     images: Option<PathBuf>,
     /// CLIP model that sees the pictures.
@@ -51,6 +56,8 @@ pub struct Captions {
     /// Give the mean probability of being a sentence, by the grammar model of this run.
     #[arg(long, value_name = "RUN")]
     grammar: Option<PathBuf>,
+    #[command(flatten)]
+    columns: ColumnsArgs,
     #[command(flatten)]
     meteor: MeteorData,
     /// Document frequencies for CIDEr and CIDEr-D, as `finecap prepare` writes them (cider.json),
@@ -80,15 +87,30 @@ pub struct Captions {
 
 impl Captions {
     pub fn run(self, device: impl Fn() -> Result<Device>) -> Result<()> {
-        let references = References::read(&self.references, self.split.as_deref())?;
-        let candidates = Candidates::read(&self.candidates)?;
+        let options = self.columns.options();
+        let columns = self.reference_columns.clone().unwrap_or_default();
+        let mut references =
+            data::captions(&self.references, &ReadOptions { columns, ..ReadOptions::default() })?;
+        if let Some(split) = &self.split {
+            references.keep_split(split)?;
+        }
+        references.check_references()?;
+        let names = references.names();
+        let targets = Targets {
+            file: &self.references,
+            shown: references.records.iter().map(|record| &*record.name).collect(),
+            names: &names,
+            allow_missing: self.allow_missing,
+            hint: ", or name the split with --split",
+        };
+        let candidates = data::captions(&self.candidates, &options)?;
         let decoding = candidates.decoding.clone();
-        let mut rows = self.matched(candidates, &self.candidates, &references)?;
+        let mut rows = targets.matched(candidates)?;
         let mut baseline: Option<Vec<String>> = None;
         if let Some(file) = &self.baseline {
             // Both systems are compared on the images that both have.
             let mut other: HashMap<usize, String> =
-                self.matched(Candidates::read(file)?, file, &references)?.into_iter().collect();
+                targets.matched(data::captions(file, &options)?)?.into_iter().collect();
             rows.retain(|(place, _)| other.contains_key(place));
             if rows.is_empty() {
                 bail!("{}: has no image in common with the candidates", file.display());
@@ -110,8 +132,10 @@ impl Captions {
             Tokenizer::Ptb => ptb_tokenize(text),
             Tokenizer::Spaces => text.clone(),
         };
+        let texts_of =
+            |place: usize| references.records[place].captions.iter().map(|caption| &caption.raw);
         let references_of: Vec<Vec<String>> =
-            places.iter().map(|&p| references.captions(p).iter().map(cut).collect()).collect();
+            places.iter().map(|&p| texts_of(p).map(cut).collect()).collect();
         let meteor = self.meteor.load()?;
         let grammar = match &self.grammar {
             None => None,
@@ -128,10 +152,8 @@ impl Captions {
         systems.extend(baseline);
         let mut columns: Vec<Vec<Column>> = match (&self.images, &self.clip) {
             (Some(images), Some(clip)) => {
-                let named = places
-                    .iter()
-                    .map(|&place| (references.names(place), references.captions(place).to_vec()));
-                Seeing::open(images, clip, named, &device()?)?.columns(&systems)?
+                let scored = places.iter().map(|&place| &references.records[place]);
+                Seeing::open(images, clip, scored, &device()?)?.columns(&systems)?
             }
             _ => systems.iter().map(|_| Vec::new()).collect(),
         };
@@ -154,7 +176,7 @@ impl Captions {
         if let Some(output) = &self.output {
             let images: Map<String, Value> = (places.iter().enumerate())
                 .map(|(row, &place)| {
-                    (references.name(place).into(), scored[0].image(row, &systems[0][row]))
+                    (references.records[place].name.clone(), scored[0].image(row, &systems[0][row]))
                 })
                 .collect();
             let mut with_images = whole.clone();
@@ -187,84 +209,12 @@ impl Captions {
         });
         about.as_object().cloned().unwrap_or_default()
     }
-
-    /// The captions of a file with the places of their images among the references, in the order
-    /// of the references.
-    fn matched(
-        &self,
-        candidates: Candidates,
-        file: &Path,
-        references: &References,
-    ) -> Result<Vec<(usize, String)>> {
-        let (mut found, mut unknown) = (Vec::new(), Vec::new());
-        for (image, caption) in candidates.images.into_iter().zip(candidates.captions) {
-            match references.find(&image) {
-                Some(place) => found.push((place, caption)),
-                None => unknown.push(image),
-            }
-        }
-        found.sort_by_key(|(place, _)| *place);
-        if let Some(pair) = found.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            bail!(
-                "{}: image `{}` has two captions, under different names",
-                file.display(),
-                references.name(pair[0].0)
-            );
-        }
-        let mut present = vec![false; references.len()];
-        found.iter().for_each(|(place, _)| present[*place] = true);
-        let absent: Vec<&str> = (0..references.len())
-            .filter(|&place| !present[place])
-            .map(|place| references.name(place))
-            .collect();
-        if self.allow_missing {
-            if found.is_empty() {
-                bail!("{}: none of its images has references", file.display());
-            }
-            if !unknown.is_empty() || !absent.is_empty() {
-                eprintln!(
-                    "note: {} of {} images are scored: {} have no references, {} no caption in {}",
-                    found.len(),
-                    references.len() + unknown.len(),
-                    unknown.len(),
-                    absent.len(),
-                    file.display()
-                );
-            }
-        } else {
-            let remedy = "score what both files have with --allow-missing";
-            if let Some(image) = unknown.first() {
-                bail!(
-                    "{}: image `{image}` ({} in all) has no references in {}: {remedy}",
-                    file.display(),
-                    unknown.len(),
-                    self.references.display()
-                );
-            }
-            if let Some(image) = absent.first() {
-                bail!(
-                    "{}: image `{image}` of {} ({} in all) has no caption: {remedy}, or name the split with --split",
-                    file.display(),
-                    self.references.display(),
-                    absent.len()
-                );
-            }
-        }
-        let empty: Vec<&str> = (found.iter())
-            .filter(|(_, caption)| caption.trim().is_empty())
-            .map(|(place, _)| references.name(*place))
-            .collect();
-        if let Some(image) = empty.first() {
-            let n = empty.len();
-            eprintln!("note: {}: {n} captions are empty, as that of `{image}`", file.display());
-        }
-        Ok(found)
-    }
 }
 
 /// The captions of a file, cut into words.
 fn training_captions(path: &Path, cut: impl Fn(&String) -> String) -> Result<Vec<String>> {
-    let training = References::read(path, None)?;
-    let captions = (0..training.len()).flat_map(|place| training.captions(place));
-    Ok(captions.map(cut).collect())
+    let options = ReadOptions { captions_only: true, lenient: true, ..ReadOptions::default() };
+    let training = data::captions(path, &options)?;
+    let captions = training.records.iter().flat_map(|record| &record.captions);
+    Ok(captions.map(|CaptionText { raw, .. }| cut(raw)).collect())
 }

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use finecap::captions::Candidates;
-use finecap::finecapeval::{CRITERIA, FineCapEval};
+use finecap::data::{CRITERIA, FineCapEval};
 use finecap::metrics::{Interval, Match, cider_d, fine_recall, ptb_tokenize};
 use serde_json::{Map, Value, json};
 
+use super::matching::Targets;
 use super::resampling::Resampling;
+use crate::cli::data::{ColumnsArgs, captions};
 
 /// How words are matched, under the names that are printed.
 const MODES: [(&str, Match); 2] = [("reference", Match::Reference), ("strict", Match::Strict)];
@@ -25,6 +26,8 @@ pub struct FineCap {
     /// Score the images that both files have, instead of stopping at the first that one lacks.
     #[arg(long)]
     allow_missing: bool,
+    #[command(flatten)]
+    columns: ColumnsArgs,
     #[command(flatten)]
     resampling: Resampling,
     /// File for all numbers, each image's included (JSON).
@@ -89,57 +92,15 @@ impl FineCap {
 
     /// Places of the images with their captions, in the order of the data set.
     fn matched(&self, data: &FineCapEval) -> Result<Vec<(usize, String)>> {
-        let candidates = Candidates::read(&self.candidates)?;
-        let mut captions: Vec<Option<String>> = vec![None; data.images.len()];
-        let mut unknown = Vec::new();
-        for (image, caption) in candidates.images.into_iter().zip(candidates.captions) {
-            let Some(place) = data.find(&image) else {
-                unknown.push(image);
-                continue;
-            };
-            if captions[place].replace(caption).is_some() {
-                bail!(
-                    "{}: image `{}` has two captions, under different names",
-                    self.candidates.display(),
-                    data.images[place].name
-                );
-            }
-        }
-        let absent = captions.iter().filter(|caption| caption.is_none()).count();
-        let first = captions.iter().position(Option::is_none);
-        let remedy = "score what both files have with --allow-missing";
-        if self.allow_missing {
-            if absent == captions.len() {
-                bail!(
-                    "{}: none of its images is in {}",
-                    self.candidates.display(),
-                    self.data.display()
-                );
-            }
-            if absent + unknown.len() > 0 {
-                eprintln!(
-                    "note: {} images are scored: {absent} of the data set have no caption, {} captions are of other images",
-                    captions.len() - absent,
-                    unknown.len()
-                );
-            }
-        } else if let Some(image) = unknown.first() {
-            bail!(
-                "{}: image `{image}` ({} in all) is not in {}: {remedy}",
-                self.candidates.display(),
-                unknown.len(),
-                self.data.display()
-            );
-        } else if let Some(place) = first {
-            bail!(
-                "{}: image `{}` of {} ({absent} in all) has no caption: {remedy}",
-                self.candidates.display(),
-                data.images[place].name,
-                self.data.display()
-            );
-        }
-        let found = captions.into_iter().enumerate();
-        Ok(found.filter_map(|(place, caption)| Some((place, caption?))).collect())
+        let names = data.names();
+        let targets = Targets {
+            file: &self.data,
+            shown: data.images.iter().map(|image| &*image.name).collect(),
+            names: &names,
+            allow_missing: self.allow_missing,
+            hint: "",
+        };
+        targets.matched(captions(&self.candidates, &self.columns.options())?)
     }
 }
 

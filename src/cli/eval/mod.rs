@@ -3,6 +3,7 @@
 mod captions;
 mod finecap;
 mod lines;
+mod matching;
 mod meteor;
 mod resampling;
 mod retrieval;

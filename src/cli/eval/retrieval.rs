@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use burn::tensor::Device;
 use clap::Args;
-use finecap::captions::Candidates;
 use finecap::metrics::{Ranks, Retrieval as Found, Ties, retrieval};
 use finecap::train::NpyReader;
 use serde_json::{Map, Value, json};
 
 use super::seeing::Seeing;
+use crate::cli::data::{ColumnsArgs, captions};
 
 /// Places that recall is given for.
 const PLACES: [usize; 4] = [1, 5, 10, 50];
@@ -35,6 +35,8 @@ pub struct Retrieval {
     /// CLIP model that embeds pictures and captions.
     #[arg(long, value_name = "DIR", requires = "candidates")]
     clip: Option<PathBuf>,
+    #[command(flatten)]
+    columns: ColumnsArgs,
     /// Print the numbers as JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -44,10 +46,12 @@ impl Retrieval {
     pub fn run(self, device: impl Fn() -> Result<Device>) -> Result<()> {
         let (images, texts, width) = match (&self.texts, &self.candidates, &self.clip) {
             (None, Some(candidates), Some(clip)) => {
-                let Candidates { images, captions, .. } = Candidates::read(candidates)?;
-                let names: Vec<[String; 1]> = images.into_iter().map(|name| [name]).collect();
-                let named = names.iter().map(|name| (name.as_slice(), Vec::new()));
-                Seeing::open(&self.images, clip, named, &device()?)?.embeddings(&captions)?
+                let found = captions(candidates, &self.columns.options())?;
+                found.check_single()?;
+                let seeing = Seeing::open(&self.images, clip, found.records.iter(), &device()?)?;
+                let texts = found.records.iter().flat_map(|record| &record.captions);
+                let texts: Vec<String> = texts.map(|caption| caption.raw.clone()).collect();
+                seeing.embeddings(&texts)?
             }
             (Some(texts), ..) => {
                 let (images, width) = unit_rows(&self.images)?;

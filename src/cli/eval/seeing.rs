@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use burn::tensor::Device;
 use finecap::clip::{ClipPipeline, load_image, normalize};
+use finecap::data::{PictureFolder, Record};
 use finecap::metrics::{Ties, retrieval};
 use finecap::reward::ClipScoreConfig;
 use finecap::train::{
-    CaptionedPicture, PictureFolder, Progress, clip_scores, each_batch, heading, recall_columns,
+    CaptionedPicture, Progress, clip_scores, each_batch, heading, recall_columns,
 };
 
 use super::scores::Column;
@@ -21,28 +22,19 @@ pub struct Seeing {
 }
 
 impl Seeing {
-    /// Finds the picture of each image by any of its names.
+    /// Finds the picture of each image by any of its names; its captions are references.
     ///
     /// # Errors
     /// A picture that is not there, and a model that can't be read.
     pub fn open<'a>(
         images: &Path,
         clip: &Path,
-        named: impl Iterator<Item = (&'a [String], Vec<String>)>,
+        scored: impl Iterator<Item = &'a Record> + Clone,
         device: &Device,
     ) -> Result<Self> {
-        let folder = PictureFolder::read(images)?;
-        let mut pictures = Vec::new();
-        for (names, references) in named {
-            let found = names.iter().find_map(|name| folder.find(name).ok());
-            let path = match (found, names.first()) {
-                (Some(path), _) => path,
-                // The first name is the one that the file gives.
-                (None, Some(name)) => folder.find(name)?,
-                (None, None) => return Err(anyhow!("an image has no name")),
-            };
-            pictures.push((path, references));
-        }
+        let paths = PictureFolder::read(images)?.all(scored.clone())?;
+        let texts = |record: &Record| record.captions.iter().map(|c| c.raw.clone()).collect();
+        let pictures = paths.into_iter().zip(scored.map(texts)).collect();
         let pipeline = ClipPipeline::load(clip, device)?;
         Ok(Self { pipeline, pictures, device: device.clone() })
     }

@@ -184,7 +184,7 @@ impl EntryFields {
         }
         let name = unique.remove(0);
         let (split, alt_texts) = (self.split, self.alt_texts);
-        Ok(Record { name, aliases: unique, captions: Vec::new(), split, alt_texts })
+        Ok(Record { aliases: unique, split, alt_texts, ..Record::named(name) })
     }
 }
 

@@ -119,7 +119,7 @@ fn object(
                 line.add(&key, value, &options.columns);
                 match captions(value, Some(&key)) {
                     Ok(captions) => {
-                        let record = Record { captions, ..Record::named(key) };
+                        let record = Record { captions, is_list, ..Record::named(key) };
                         by_name.add_once(Ok(record), || format!("line {at}"))?;
                     }
                     Err(problem) if stray.is_none() => {

@@ -31,6 +31,8 @@ pub struct Record {
     pub aliases: Vec<String>,
     /// Captions, in the order of the file. There may be none, and they may be empty.
     pub captions: Vec<CaptionText>,
+    /// Whether the file gives a list of captions, be it of a single one.
+    pub is_list: bool,
     /// Part of the data set, as the file calls it.
     pub split: Option<String>,
     /// Further descriptions, an extension of ours to Karpathy's schema.
@@ -39,7 +41,14 @@ pub struct Record {
 
 impl Record {
     fn named(name: String) -> Self {
-        Self { name, aliases: Vec::new(), captions: Vec::new(), split: None, alt_texts: Vec::new() }
+        Self {
+            name,
+            aliases: Vec::new(),
+            captions: Vec::new(),
+            is_list: false,
+            split: None,
+            alt_texts: Vec::new(),
+        }
     }
 
     /// All names, the shown one first.
@@ -172,6 +181,34 @@ impl CaptionFile {
     /// An index over the names of the images.
     pub fn names(&self) -> Names {
         Names::with_aliases(self.records.iter().map(Record::names))
+    }
+
+    /// Asks for exactly one caption for each image, as candidates have.
+    ///
+    /// # Errors
+    /// [`DataError::File`] with the first image that has none or several.
+    pub fn check_single(&self) -> Result<(), DataError> {
+        match self.records.iter().find(|record| record.captions.len() != 1) {
+            Some(Record { name, captions, .. }) => {
+                let n = captions.len();
+                let problem = format!("image `{name}` has {n} captions: give exactly one");
+                Err(DataError::file(&self.path, problem))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Asks for at least one caption for each image, as references have.
+    ///
+    /// # Errors
+    /// [`DataError::File`] with the first image that has none.
+    pub fn check_references(&self) -> Result<(), DataError> {
+        match self.records.iter().find(|record| record.captions.is_empty()) {
+            Some(Record { name, .. }) => {
+                Err(DataError::file(&self.path, format!("image `{name}` has no references")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Keeps only the images of one part.

@@ -212,6 +212,15 @@ impl Names {
         Ok(found)
     }
 
+    /// Pairs of images with names that could mean one image, each once.
+    pub fn alike_images(&self) -> Vec<(usize, usize)> {
+        let of = |image: usize| {
+            let others = self.like(image as u32, self).into_iter().map(|other| other as usize);
+            others.filter(move |other| *other > image).map(move |other| (image, other))
+        };
+        (0..self.len()).flat_map(of).collect()
+    }
+
     /// The name of an image that is shown.
     fn shown(&self, image: u32) -> &str {
         self.names_of(image).first().map_or("", |name| &name.path)

@@ -2,23 +2,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use finecap_clip::{Picture, load_image};
+use finecap_data::Split;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-
-/// Which part of a data set an image belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// Training images; Karpathy's `restval` counts as these, as is usual.
-    #[serde(alias = "restval")]
-    Train,
-    /// Images that choose between checkpoints.
-    Val,
-    /// Images that only the final evaluation sees.
-    Test,
-}
 
 /// Where an image's pixels are.
 #[derive(Debug, Clone)]

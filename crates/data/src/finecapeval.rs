@@ -6,7 +6,9 @@ use std::path::Path;
 
 use finecap_metrics::{fine_cell_is_missing, fine_phrases};
 
-use crate::captions::{CaptionsError, names_of_file};
+use crate::input::Input;
+use crate::rows::Rows;
+use crate::{DataError, Names};
 
 /// What phrases are about, in the order of the columns.
 pub const CRITERIA: [&str; 3] = ["background", "object", "relation"];
@@ -29,8 +31,6 @@ pub struct FineCapEval {
     pub images: Vec<FineImage>,
     /// Rows that were left out because a column is empty, as the released scorer does.
     pub left_out: usize,
-    /// Any name to a place; `None` for a name that several images have.
-    places: HashMap<String, Option<usize>>,
 }
 
 impl FineCapEval {
@@ -39,73 +39,67 @@ impl FineCapEval {
     ///
     /// # Errors
     /// A file that can't be read, lacks a column, is no csv or has no complete row.
-    pub fn read(path: &Path) -> Result<Self, CaptionsError> {
-        let file = path.display().to_string();
-        let bytes = std::fs::read(path)
-            .map_err(|error| CaptionsError::new(&file, format!("can't be read: {error}")))?;
-        Self::parse(&bytes, &file)
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        Self::parsed(Input::open(path)?)
     }
 
     /// Reads the bytes of such a file, which errors call `file`.
     ///
     /// # Errors
     /// Those of [`read`](Self::read).
-    pub fn parse(bytes: &[u8], file: &str) -> Result<Self, CaptionsError> {
-        let error = |what: String| CaptionsError::new(file, what);
-        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-        let mut reader = csv::Reader::from_reader(bytes);
-        let headers = reader.headers().map_err(|e| error(format!("is not csv: {e}")))?.clone();
+    pub fn parse(bytes: impl Into<Vec<u8>>, file: &str) -> Result<Self, DataError> {
+        Self::parsed(Input::new(Path::new(file), std::io::Cursor::new(bytes.into()))?)
+    }
+
+    fn parsed(input: Input) -> Result<Self, DataError> {
+        let path = input.path.clone();
+        let mut rows = Rows::new(input, ',');
+        let header = rows.next()?.map_or_else(Vec::new, |(_, cells)| cells);
         let column = |name: &str| {
-            headers.iter().position(|header| header == name).ok_or_else(|| {
-                error(format!(
+            header.iter().position(|header| header == name).ok_or_else(|| {
+                let problem = format!(
                     "has no column `{name}`: it needs image, caption, {}",
                     CRITERIA.join(", ")
-                ))
+                );
+                DataError::file(&path, problem)
             })
         };
         let (image, caption) = (column("image")?, column("caption")?);
         let criteria = [column(CRITERIA[0])?, column(CRITERIA[1])?, column(CRITERIA[2])?];
-        let mut found = Self { images: Vec::new(), left_out: 0, places: HashMap::new() };
+        let mut found = Self { images: Vec::new(), left_out: 0 };
         let mut by_name: HashMap<String, usize> = HashMap::new();
-        for row in reader.records() {
-            let row = row.map_err(|e| error(format!("is not csv: {e}")))?;
-            let cell = |column: usize| row.get(column).unwrap_or_default();
+        while let Some((line, cells)) = rows.next()? {
+            if cells.len() != header.len() {
+                let (own, all) = (cells.len(), header.len());
+                let problem = format!("line {line}: has {own} cells and must have {all}");
+                return Err(DataError::file(&path, problem));
+            }
             let needed = [image, caption].into_iter().chain(criteria);
-            if needed.into_iter().any(|column| fine_cell_is_missing(cell(column))) {
+            if needed.into_iter().any(|column| fine_cell_is_missing(&cells[column])) {
                 found.left_out += 1;
                 continue;
             }
-            let place = *by_name.entry(cell(image).to_string()).or_insert_with(|| {
+            let place = *by_name.entry(cells[image].clone()).or_insert_with(|| {
                 let (name, captions, phrases) =
-                    (cell(image).into(), Vec::new(), Default::default());
+                    (cells[image].clone(), Vec::new(), Default::default());
                 found.images.push(FineImage { name, captions, phrases });
                 found.images.len() - 1
             });
             let own = &mut found.images[place];
-            own.captions.push(cell(caption).to_string());
+            own.captions.push(cells[caption].clone());
             for (phrases, column) in own.phrases.iter_mut().zip(criteria) {
-                phrases.extend(fine_phrases(cell(column)));
+                phrases.extend(fine_phrases(&cells[column]));
             }
         }
         if found.images.is_empty() {
-            return Err(error("has no row whose columns are all filled".into()));
-        }
-        for (place, image) in found.images.iter().enumerate() {
-            for name in names_of_file(&image.name).into_iter().chain([image.name.clone()]) {
-                let known = found.places.entry(name).or_insert(Some(place));
-                if *known != Some(place) {
-                    *known = None;
-                }
-            }
+            return Err(DataError::file(&path, "has no row whose columns are all filled"));
         }
         Ok(found)
     }
 
-    /// The place of an image by its name, with or without folder and ending.
-    pub fn find(&self, name: &str) -> Option<usize> {
-        let short = names_of_file(name);
-        let mut names = std::iter::once(name).chain(short.iter().map(String::as_str));
-        names.find_map(|name| self.places.get(name).copied().flatten())
+    /// An index over the names of the images.
+    pub fn names(&self) -> Names {
+        Names::new(self.images.iter().map(|image| image.name.as_str()))
     }
 }
 
@@ -113,8 +107,8 @@ impl FineCapEval {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<FineCapEval, CaptionsError> {
-        FineCapEval::parse(text.as_bytes(), "fine.csv")
+    fn parse(text: &str) -> Result<FineCapEval, DataError> {
+        FineCapEval::parse(text, "fine.csv")
     }
 
     #[test]
@@ -130,10 +124,12 @@ mod tests {
         let phrases = |list: &[&str]| list.iter().map(|p| p.to_string()).collect::<Vec<_>>();
         let expected = [&["wall", "red sky", "wall"][..], &["dog", "cat"], &["a on b", "b in c"]];
         assert_eq!(found.images[0].phrases, expected.map(phrases));
-        for name in ["x/1.jpg", "1.jpg", "1", "y/1.png"] {
-            assert_eq!(found.find(name), Some(0), "{name}");
+        let names = found.names();
+        for (name, place) in
+            [("x/1.jpg", Some(0)), ("1", Some(0)), ("2", Some(1)), ("y/1.jpg", None)]
+        {
+            assert_eq!(names.find(name), Ok(place), "{name}");
         }
-        assert_eq!((found.find("2"), found.find("3")), (Some(1), None));
     }
 
     #[test]
@@ -142,7 +138,7 @@ mod tests {
             ("", "no column `image`"),
             ("image,caption,background,object\n", "no column `relation`"),
             ("image,caption,background,object,relation\n", "no row"),
-            ("image,caption,background,object,relation\na,b\n", "not csv"),
+            ("image,caption,background,object,relation\na,b\n", "line 2: has 2 cells"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.starts_with("fine.csv: ") && error.contains(expected), "{error}");

@@ -1,48 +1,80 @@
-//! Captions without pictures: plain text, gzipped text, or COCO's annotation files.
+//! Captions without pictures, for the grammar head.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use flate2::read::MultiGzDecoder;
-use serde::Deserialize;
+use finecap_data::{CaptionFile, CaptionText, ReadOptions, Split};
 
-use super::karpathy::caption_words;
-use super::{Dataset, ImageRecord, ImageSource, Split};
+use super::{Dataset, ImageRecord, ImageSource};
 use crate::TrainError;
 
-#[derive(Deserialize)]
-struct Annotations {
-    annotations: Vec<Annotation>,
+/// What captions are about, in the order in which images are held out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    /// An image with a number.
+    Number(u64),
+    /// A line of a file that names no images.
+    Line(u64),
+    /// Any other image.
+    Name(String),
 }
 
-#[derive(Deserialize)]
-struct Annotation {
-    image_id: u64,
-    caption: String,
+impl About {
+    fn of(name: String) -> Self {
+        let line = name.strip_prefix("line ").and_then(|line| line.parse().ok());
+        match (line, name.parse()) {
+            (Some(line), _) => Self::Line(line),
+            (None, Ok(number)) => Self::Number(number),
+            (None, Err(_)) => Self::Name(name),
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Number(number) => format!("image {number}"),
+            Self::Line(line) => format!("line {line}"),
+            Self::Name(name) => name,
+        }
+    }
 }
 
 impl Dataset {
     /// Reads captions and holds every `1 / holdout`-th picture out for validation, so that no
     /// picture is described on both sides.
     ///
-    /// A file that begins with `{` is JSON in COCO's schema (`annotations` with `image_id` and
-    /// `caption`); every other file holds one caption a line, and may be gzipped. Line `i` of all
-    /// text files is taken to be about the same picture, as in data sets that keep one file for
-    /// each caption of a picture. Empty lines are passed over.
+    /// Files may be of any format, or plain text with one caption a line. Line `i` of all text files
+    /// is taken to be about the same picture, as in data sets that keep one file for each caption
+    /// of a picture. Captions without words are passed over.
     ///
     /// # Errors
-    /// A file that cannot be read, is malformed or holds no captions; nothing held out.
+    /// [`TrainError::Data`] for a file that can't be read or holds no captions;
+    /// [`TrainError::Setting`] if nothing is held out.
     pub fn captions(files: &[PathBuf], holdout: f64) -> Result<Self, TrainError> {
+        Ok(Self::texts(files, holdout, &ReadOptions::default())?.0)
+    }
+
+    /// As [`captions`](Self::captions), with options; returns what was passed over, too.
+    ///
+    /// # Errors
+    /// Those of [`captions`](Self::captions).
+    pub fn texts(
+        files: &[PathBuf],
+        holdout: f64,
+        options: &ReadOptions,
+    ) -> Result<(Self, Vec<String>), TrainError> {
+        let options = ReadOptions { captions_only: true, lenient: true, ..options.clone() };
+        let mut notes = Vec::new();
         // Sorted, so that the order of the files does not matter to what is held out.
-        let mut groups: BTreeMap<(&'static str, u64), Vec<String>> = BTreeMap::new();
+        let mut groups: BTreeMap<About, Vec<String>> = BTreeMap::new();
         for path in files {
+            let file = CaptionFile::read(path, &options)?;
+            notes.extend(file.notes.iter().map(|note| format!("{}: {note}", path.display())));
             let mut found = false;
-            for (key, caption) in read(path)? {
-                let words = caption_words(&caption);
+            for record in file.records {
+                let words = record.captions.iter().map(CaptionText::words);
+                let words: Vec<String> = words.filter(|words| !words.is_empty()).collect();
                 if !words.is_empty() {
-                    groups.entry(key).or_default().push(words.join(" "));
+                    groups.entry(About::of(record.name)).or_default().extend(words);
                     found = true;
                 }
             }
@@ -54,8 +86,8 @@ impl Dataset {
         let images: Vec<ImageRecord> = groups
             .into_iter()
             .enumerate()
-            .map(|(i, ((kind, number), captions))| ImageRecord {
-                name: format!("{kind} {number}"),
+            .map(|(i, (about, captions))| ImageRecord {
+                name: about.name(),
                 source: ImageSource::None,
                 split: if i % every == every - 1 { Split::Val } else { Split::Train },
                 captions,
@@ -72,42 +104,13 @@ impl Dataset {
                 ),
             ));
         }
-        Ok(dataset)
+        Ok((dataset, notes))
     }
-}
-
-/// Captions with the picture they are about.
-type Keyed = Vec<((&'static str, u64), String)>;
-
-fn read(path: &Path) -> Result<Keyed, TrainError> {
-    let file = File::open(path).map_err(TrainError::io("read", path))?;
-    let mut reader = BufReader::new(file);
-    let start = reader.fill_buf().map_err(TrainError::io("read", path))?;
-    let gzipped = start.starts_with(&[0x1f, 0x8b]);
-    if start.trim_ascii_start().first() == Some(&b'{') {
-        let text = fs::read_to_string(path).map_err(TrainError::io("read", path))?;
-        let file: Annotations = serde_json::from_str(&text).map_err(|e| {
-            TrainError::file(path, format!("is not a caption file in COCO's schema: {e}"))
-        })?;
-        let captions = file.annotations.into_iter();
-        return Ok(captions.map(|a| (("image", a.image_id), a.caption)).collect());
-    }
-    let reader: Box<dyn Read> =
-        if gzipped { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) };
-    let lines = BufReader::new(reader).lines();
-    lines
-        .enumerate()
-        .map(|(number, line)| {
-            let line = line.map_err(|e| {
-                TrainError::file(path, format!("line {} cannot be read: {e}", number + 1))
-            })?;
-            Ok((("line", number as u64 + 1), line))
-        })
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
     use std::io::Write;
 
     use flate2::write::GzEncoder;
@@ -129,14 +132,17 @@ mod tests {
             &coco,
             r#"{"images": [], "annotations": [
                 {"id": 1, "image_id": 7, "caption": "Two men, talking. "},
-                {"id": 2, "image_id": 7, "caption": "It's two men"}]}"#,
+                {"id": 2, "image_id": 7, "caption": "It's two men"},
+                {"id": 3, "image_id": "img8", "caption": "."},
+                {"id": 4, "image_id": "img8", "caption": "A bus"}]}"#,
         )
         .unwrap();
         let dataset = Dataset::captions(&[plain, zipped, coco], 0.1).unwrap();
-        assert_eq!(dataset.images.len(), 21);
+        assert_eq!(dataset.images.len(), 22);
         let by_name = |name: &str| dataset.images.iter().find(|i| i.name == name).unwrap();
         assert_eq!(by_name("line 1").captions, ["a dog no 0", "a cat no 0"]);
         assert_eq!(by_name("image 7").captions, ["two men talking", "it's two men"]);
+        assert_eq!(by_name("img8").captions, ["a bus"]);
         assert_eq!(dataset.split(Split::Val).len(), 2);
         let error = dataset.images[0].source.load().unwrap_err().to_string();
         assert!(error.contains("no picture"), "{error}");
@@ -151,9 +157,10 @@ mod tests {
             Dataset::captions(&[path], 0.05).unwrap_err().to_string()
         };
         for (name, bytes, expected) in [
-            ("empty.txt", &b"\n  \n"[..], "empty.txt: holds no captions"),
-            ("broken.json", b"{\"annotations\": [{\"image_id\": 1}]}", "missing field `caption`"),
-            ("broken.gz", &[0x1f, 0x8b, 8, 0, 1], "broken.gz: line 1"),
+            ("empty.txt", &b"\n  \n"[..], "empty.txt: is empty"),
+            ("marks.txt", b"...\n!\n", "marks.txt: holds no captions"),
+            ("broken.json", b"{\"annotations\": [{\"image_id\": 1}]}", "`caption` is missing"),
+            ("broken.gz", &[0x1f, 0x8b, 8, 0, 1], "broken.gz: is a gzip file that was cut off"),
             ("few.txt", b"a dog\n", "`grammar.holdout`"),
         ] {
             let message = write(name, bytes);
