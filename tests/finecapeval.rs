@@ -76,7 +76,9 @@ fn what_does_not_fit_is_named() {
     assert!(fail(eval(name).arg("--allow-missing")).contains("none of its images"));
     write(json!({"kitchen_01": "a dog", "x/kitchen_01.jpg": "a cat"}));
     assert!(fail(&mut eval(name)).contains("`kitchen_01.jpg` could be"));
+    let other_table = dir.path().join("other.csv");
+    fs::write(&other_table, "picture,caption\n1.jpg,a dog\n").unwrap();
     let mut other = finecap();
-    other.args(["eval", "finecap", "--candidates", name, "--data", name]);
+    other.args(["eval", "finecap", "--candidates", name, "--data"]).arg(&other_table);
     assert!(fail(&mut other).contains("no column `image`"));
 }
