@@ -1,22 +1,19 @@
 #![no_main]
 
-// The reader by itself: the command's package would bring all of Burn.
-#[allow(dead_code)]
-#[path = "../../src/captions.rs"]
-mod captions;
+use finecap_data::{CaptionFile, FineCapEval, ReadOptions, Summary};
 
-use captions::{Candidates, References};
-
-libfuzzer_sys::fuzz_target!(|text: &str| {
-    if let Ok(candidates) = Candidates::parse(text, "fuzz") {
-        assert_eq!(candidates.images.len(), candidates.captions.len());
-    }
-    for split in [None, Some("test")] {
-        if let Ok(references) = References::parse(text, split, "fuzz") {
-            for place in 0..references.len() {
-                assert!(!references.captions(place).is_empty());
-                references.find(references.name(place));
+// Files of captions in any format, as they are for training, for scores and without images.
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    for (captions_only, lenient) in [(false, false), (true, true)] {
+        let options = ReadOptions { captions_only, lenient, ..ReadOptions::default() };
+        if let Ok(file) = CaptionFile::parse(bytes, "fuzz", &options) {
+            assert!(file.records.iter().any(|record| !record.captions.is_empty()));
+            assert!(file.records.iter().all(|record| !record.name.trim().is_empty()));
+            Summary::of(&file);
+            if let Ok(pairs) = file.names().pair(&file.names()) {
+                assert!(pairs.iter().enumerate().all(|(image, own)| *own == Some(image)));
             }
         }
     }
+    let _ = FineCapEval::parse(bytes, "fuzz");
 });

@@ -18,7 +18,7 @@ use clap::Subcommand;
 #[derive(Subcommand)]
 pub enum Eval {
     /// Score captions of files against reference captions, as coco-caption does.
-    Captions(captions::Captions),
+    Captions(Box<captions::Captions>),
     /// Score captions on FineCapEval: how much of what annotators noted do they say?
     Finecap(finecap::FineCap),
     /// Let embeddings of images and texts find each other.
