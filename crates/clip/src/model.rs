@@ -124,7 +124,8 @@ impl Clip {
     /// - output: `[N, E]`, not normalised
     ///
     /// # Errors
-    /// [`ClipError::Tokens`] for a caption without an end token, or longer than the context.
+    /// [`ClipError::Tokens`] for a caption without an end token, an end token beyond the context,
+    /// or an id that the model does not know.
     pub fn encode_tokens(
         &self,
         captions: &[Vec<u32>],
@@ -149,7 +150,7 @@ impl Clip {
         Ok(self.text_model.forward(ids, ends))
     }
 
-    /// [`text_states`](Self::text_states) of at least one caption, computed in batches of `batch`
+    /// [`text_states`](Self::text_states) of captions, computed in batches of `batch`
     /// captions of similar length, so that a single long one does not make all others as long.
     /// Equal captions are encoded once.
     ///
@@ -164,6 +165,9 @@ impl Clip {
         batch: usize,
         device: &Device,
     ) -> Result<Tensor<2>, ClipError> {
+        if captions.is_empty() {
+            return Ok(Tensor::zeros([0, self.token_embeddings().dims()[1]], device));
+        }
         let mut order: Vec<usize> = (0..captions.len()).collect();
         order.sort_by_key(|&i| (captions[i].len(), &captions[i]));
         let mut unique: Vec<Vec<u32>> = Vec::new();
@@ -182,29 +186,32 @@ impl Clip {
         Ok(Tensor::cat(batches, 0).select(0, rows))
     }
 
-    /// States of all tokens of the captions, end tokens included, one caption after the other,
-    /// computed in batches of `batch` captions of similar length.
+    /// States of all tokens of the captions, one caption after the other, computed in batches of
+    /// `batch` captions of similar length. An end token, or several, may stand anywhere.
     ///
     /// # Shapes
-    /// - captions: token ids that end with the end token
     /// - output: `[T_1 + .. + T_N, D]` for captions of `T_i` tokens
     ///
     /// # Errors
-    /// Those of [`encode_tokens`](Self::encode_tokens).
+    /// [`ClipError::Tokens`] for a caption longer than the context, or with an id that the model
+    /// does not know.
     pub fn token_states_by_length(
         &self,
         captions: &[Vec<u32>],
         batch: usize,
         device: &Device,
     ) -> Result<Tensor<2>, ClipError> {
+        if captions.iter().all(Vec::is_empty) {
+            return Ok(Tensor::zeros([0, self.token_embeddings().dims()[1]], device));
+        }
         let mut order: Vec<usize> = (0..captions.len()).collect();
         order.sort_by_key(|&i| captions[i].len());
         let mut batches = Vec::new();
         let mut first_row = vec![0; captions.len()];
         let mut rows = 0;
         for chunk in order.chunks(batch) {
-            let texts: Vec<Vec<u32>> = chunk.iter().map(|&i| captions[i].clone()).collect();
-            let (ids, _) = self.token_batch(&texts, device)?;
+            let texts: Vec<&[u32]> = chunk.iter().map(|&i| captions[i].as_slice()).collect();
+            let ids = self.id_rows(&texts, device)?;
             let states = self.text_model.token_states(ids);
             let [n, width, d] = states.dims();
             batches.push(states.reshape([n * width, d]));
@@ -233,8 +240,8 @@ impl Clip {
         captions: &[Vec<u32>],
         device: &Device,
     ) -> Result<(Tensor<2, Int>, Tensor<1, Int>), ClipError> {
-        let n = captions.len();
-        let mut ends = Vec::with_capacity(n);
+        let mut ends = Vec::with_capacity(captions.len());
+        let mut texts = Vec::with_capacity(captions.len());
         for (row, ids) in captions.iter().enumerate() {
             let end = ids
                 .iter()
@@ -248,17 +255,31 @@ impl Clip {
                 return Err(ClipError::Tokens { row, problem });
             }
             ends.push(end as i64);
+            texts.push(&ids[..=end]);
         }
-        let width = ends.iter().max().map_or(1, |&end| end as usize + 1);
-        let mut flat = vec![self.eos_token_id as i64; n * width];
-        for (row, ids) in captions.iter().enumerate() {
-            for (slot, &id) in flat[row * width..(row + 1) * width].iter_mut().zip(ids) {
+        let ends_data = TensorData::new(ends, [captions.len()]);
+        Ok((self.id_rows(&texts, device)?, Tensor::from_data(ends_data, device)))
+    }
+
+    /// Captions as rows `[N, T]` as wide as the longest, filled up behind with the end token.
+    fn id_rows(&self, captions: &[&[u32]], device: &Device) -> Result<Tensor<2, Int>, ClipError> {
+        let width = captions.iter().map(|ids| ids.len()).max().unwrap_or(0).max(1);
+        let known = self.token_embeddings().dims()[0];
+        let mut flat = vec![self.eos_token_id as i64; captions.len() * width];
+        for (row, (ids, slots)) in captions.iter().zip(flat.chunks_mut(width)).enumerate() {
+            let wrong = |problem| Err(ClipError::Tokens { row, problem });
+            if ids.len() > self.context_length {
+                let (length, most) = (ids.len(), self.context_length);
+                return wrong(format!("it has {length} tokens, the context is {most}"));
+            }
+            if let Some(id) = ids.iter().find(|&&id| id as usize >= known) {
+                return wrong(format!("the id {id} is beyond the model's {known} tokens"));
+            }
+            for (slot, &id) in slots.iter_mut().zip(*ids) {
                 *slot = id as i64;
             }
         }
-        let ids = Tensor::from_data(TensorData::new(flat, [n, width]), device);
-        let ends = Tensor::from_data(TensorData::new(ends, [n]), device);
-        Ok((ids, ends))
+        Ok(Tensor::from_data(TensorData::new(flat, [captions.len(), width]), device))
     }
 
     /// Embeddings of all tokens, `[V, D]`.
@@ -296,11 +317,69 @@ impl Clip {
     }
 }
 
-/// Scales every row to length 1.
+/// Scales every row to length 1. A row shorter than 1e-12 is divided by that instead, as PyTorch's
+/// `normalize` does: a row of zeros stays zeros, and no gradient becomes infinite.
 ///
 /// # Shapes
 /// - x: `[N, E]` -> `[N, E]`
 pub fn normalize(x: Tensor<2>) -> Tensor<2> {
-    let norm = x.clone().powf_scalar(2.0).sum_dim(1).sqrt();
-    x / norm
+    let squares = x.clone().powf_scalar(2.0).sum_dim(1);
+    x / squares.clamp_min(1e-24).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_of_all_tokens_are_those_of_their_own_caption() {
+        let device = Device::flex();
+        let clip = ClipConfig::tiny(20, 18, 19).init(&device).unwrap();
+        // The first has an end token in its middle.
+        let captions = [vec![18, 3, 19, 4, 5, 19], vec![18, 7, 19], vec![18, 9, 9, 19]];
+        let together = clip.token_states_by_length(&captions, 8, &device).unwrap();
+        assert_eq!(together.dims(), [13, 128]);
+        let mut first = 0;
+        for caption in &captions {
+            let ids = Tensor::<1, Int>::from_ints(
+                caption.iter().map(|&id| id as i32).collect::<Vec<_>>().as_slice(),
+                &device,
+            );
+            let alone = clip.text_model.token_states(ids.unsqueeze()).squeeze_dim::<2>(0);
+            let rows = together.clone().narrow(0, first, caption.len());
+            let difference: f32 = (rows - alone).abs().max().into_scalar();
+            assert!(difference < 1e-5, "{caption:?}: {difference}");
+            first += caption.len();
+        }
+    }
+
+    #[test]
+    fn impossible_ids_are_errors() {
+        let device = Device::flex();
+        let clip = ClipConfig::tiny(20, 18, 19).init(&device).unwrap();
+        for (caption, expected) in [
+            (vec![18, 20, 19], "the id 20 is beyond"),
+            (vec![18, 3], "no end token"),
+            ([vec![18; 40], vec![19]].concat(), "beyond the context"),
+        ] {
+            let error = clip.text_states(&[vec![18, 19], caption], &device).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains("caption 1") && error.contains(expected), "{error}");
+        }
+        assert!(clip.token_states_by_length(&[vec![18; 33]], 8, &device).is_err());
+        assert_eq!(clip.token_states_by_length(&[], 8, &device).unwrap().dims(), [0, 128]);
+        assert_eq!(clip.text_states_by_length(&[], 8, &device).unwrap().dims(), [0, 128]);
+    }
+
+    #[test]
+    fn a_row_of_zeros_stays_zeros() {
+        let x = Tensor::<2>::from_data([[0.0, 0.0], [3.0, 4.0]], &Device::flex());
+        let values: Vec<f32> = normalize(x).into_data().iter::<f32>().collect();
+        assert_eq!(values, [0.0, 0.0, 0.6, 0.8]);
+        let device = Device::flex().autodiff();
+        let x = Tensor::<2>::zeros([1, 2], &device).require_grad();
+        let gradients = normalize(x.clone()).sum().backward();
+        let gradient: Vec<f32> = x.grad(&gradients).unwrap().into_data().iter::<f32>().collect();
+        assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}");
+    }
 }

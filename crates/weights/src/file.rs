@@ -108,7 +108,7 @@ impl WeightFile {
             return shards::open_folder(path);
         }
         let bytes = Bytes::map(path)?;
-        if bytes.trim_ascii_start().first() == Some(&b'{') {
+        if !stored::is_safetensors(&bytes) && is_json(&bytes) {
             return shards::open_index(path, &bytes);
         }
         Self::read(path, bytes)
@@ -285,10 +285,20 @@ impl Layout {
     }
 }
 
+/// Whether text begins as a JSON object does.
+fn is_json(bytes: &[u8]) -> bool {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    text.trim_ascii_start().first() == Some(&b'{')
+}
+
 /// Guesses the format and reads it.
 fn contents(bytes: &[u8]) -> Result<(Format, Contents), Fault> {
     if bytes.is_empty() {
         return Err(Fault::Format("is empty".into()));
+    }
+    // First, because a length may look like the start of anything else.
+    if stored::is_safetensors(bytes) {
+        return Ok((Format::Safetensors, stored::read(bytes)?));
     }
     if bytes.starts_with(b"PK") {
         return archive::read(bytes);
@@ -296,11 +306,14 @@ fn contents(bytes: &[u8]) -> Result<(Format, Contents), Fault> {
     if legacy::is_legacy(bytes) {
         return Ok((Format::PyTorchLegacy, legacy::read(bytes)?));
     }
-    // A length, then JSON. The length's first byte may look like the start of a pickle.
+    // A length that no file has: the reader says what is wrong with it.
     if bytes.get(8) == Some(&b'{') {
         return Ok((Format::Safetensors, stored::read(bytes)?));
     }
     Err(Fault::Format(match bytes {
+        _ if bytes.starts_with(b"version https://git-lfs") => {
+            "is a pointer of Git LFS, not the file itself: fetch that with `git lfs pull`".into()
+        }
         [0x80, ..] => "is a pickle that `torch.save` did not write".into(),
         _ if bytes.get(257..262) == Some(b"ustar") => {
             "has the format of PyTorch before 0.2; load it and save it again with PyTorch".into()

@@ -53,5 +53,6 @@ mod value;
 pub use dtype::DType;
 pub use error::WeightsError;
 pub use file::{Format, WeightFile};
+pub use shards::WEIGHT_FILES;
 pub use tensor::TensorInfo;
 pub use value::Value;

@@ -8,24 +8,32 @@ use serde_json::Value as Json;
 use crate::error::Fault;
 use crate::{Value, WeightFile, WeightsError};
 
-/// Names under which libraries keep a model in a folder, best first.
-const NAMES: [&str; 6] = [
+/// Names under which `transformers` and OpenCLIP keep a model in a folder, best first.
+pub const WEIGHT_FILES: [&str; 7] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
     "open_clip_pytorch_model.bin",
 ];
+/// What PEFT writes instead of a model.
+const ADAPTER: &str = "adapter_config.json";
 /// An index lists a line for each tensor; far more than any model has.
 const MAX_INDEX: usize = 16 << 20;
 
 /// Opens the model in a folder.
 pub(crate) fn open_folder(folder: &Path) -> Result<WeightFile, WeightsError> {
-    match NAMES.iter().map(|name| folder.join(name)).find(|path| path.is_file()) {
+    match WEIGHT_FILES.iter().map(|name| folder.join(name)).find(|path| path.is_file()) {
         Some(path) => WeightFile::open(&path),
+        None if folder.join(ADAPTER).is_file() => {
+            let problem = "holds a PEFT adapter and no model: load it in Python onto its base \
+                           model, merge it with `merge_and_unload()`, and save that";
+            Err(Fault::Format(problem.into()).in_file(folder))
+        }
         None => {
-            let problem = format!("is a folder without any of {}", NAMES.join(", "));
+            let problem = format!("is a folder without any of {}", WEIGHT_FILES.join(", "));
             Err(Fault::Format(problem).in_file(folder))
         }
     }
@@ -37,7 +45,7 @@ pub(crate) fn open_index(path: &Path, bytes: &[u8]) -> Result<WeightFile, Weight
     if bytes.len() > MAX_INDEX {
         return Err(at_fault("is JSON and too long for an index of weight files".into()));
     }
-    let json: Json = serde_json::from_slice(bytes)
+    let json: Json = serde_json::from_slice(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
         .map_err(|e| at_fault(format!("looks like JSON and is none ({e})")))?;
     let map = json.get("weight_map").and_then(Json::as_object);
     let map = map.ok_or_else(|| at_fault("is JSON without a `weight_map`".into()))?;

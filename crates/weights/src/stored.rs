@@ -5,6 +5,18 @@ use crate::file::Contents;
 use crate::tensor::Layout;
 use crate::{DType, TensorInfo, Value};
 
+/// The longest header that the format allows, in bytes.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// Whether bytes begin as the format does: the header's length, then its JSON. The length may look
+/// like the start of an archive, a pickle or JSON, none of which is one for this length: a zip
+/// archive's version, an old pickle's protocol and the letters of JSON all stand in bytes that are
+/// zero in a length the format allows.
+pub(crate) fn is_safetensors(bytes: &[u8]) -> bool {
+    let Some((length, header)) = bytes.split_first_chunk() else { return false };
+    header.first() == Some(&b'{') && u64::from_le_bytes(*length) <= MAX_HEADER
+}
+
 /// Reads the header; tensors stay where they are.
 pub(crate) fn read(bytes: &[u8]) -> Result<Contents, Fault> {
     let (length, header) = safetensors::SafeTensors::read_metadata(bytes)

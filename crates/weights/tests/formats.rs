@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use finecap_weights::{DType, Format, Value, WeightFile, WeightsError};
+use finecap_weights::{DType, Format, Value, WEIGHT_FILES, WeightFile, WeightsError};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap())
@@ -115,6 +115,68 @@ fn shards() {
     }
 }
 
+/// A safetensors file whose header is `length` bytes long.
+fn safetensors(length: usize) -> Vec<u8> {
+    let header = r#"{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#;
+    let header = format!("{header:length$}");
+    [&(length as u64).to_le_bytes()[..], header.as_bytes(), &[0; 8]].concat()
+}
+
+#[test]
+fn no_length_of_a_header_is_taken_for_another_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    // The second byte of what a zip, a pickle, JSON, text and a byte order mark begin with.
+    for second in [b'K', b'{', b' ', b'\n', b'\t', b'"', 0x00, 0x02, 0x80, 0xbb] {
+        for first in 0..=u8::MAX {
+            let length = usize::from(u16::from_le_bytes([first, second])).max(60);
+            let bytes = safetensors(length);
+            let file = WeightFile::from_bytes(&path, bytes.clone()).unwrap();
+            assert_eq!((file.format(), file.tensors().len()), (Format::Safetensors, 1));
+            if b"P \n\t{\x80\xef".contains(&first) {
+                std::fs::write(&path, &bytes).unwrap();
+                let file = WeightFile::open(&path).unwrap_or_else(|e| panic!("{length}: {e}"));
+                assert_eq!(file.read_f32("w").unwrap(), [0.0; 2]);
+                // Cut off, it still is what it is.
+                std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+                let error = WeightFile::open(&path).unwrap_err();
+                assert!(matches!(error, WeightsError::Damaged { .. }), "{length}: {error}");
+                assert!(error.to_string().contains("safetensors header"), "{length}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_folder_is_known_by_each_of_the_names() {
+    for name in WEIGHT_FILES {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        if name.ends_with(".json") {
+            for shard in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"] {
+                std::fs::copy(fixture("sharded").join(shard), folder.path().join(shard)).unwrap();
+            }
+            // An editor on Windows may have put a byte order mark before it.
+            let index = fixture("sharded/model.safetensors.index.json");
+            let index = std::fs::read_to_string(index).unwrap();
+            std::fs::write(&path, format!("\u{feff}{index}")).unwrap();
+        } else {
+            std::fs::write(&path, safetensors(64)).unwrap();
+        }
+        let file = WeightFile::open(folder.path()).unwrap();
+        assert_eq!(file.path(), path);
+        assert!(!file.tensors().is_empty());
+    }
+}
+
+#[test]
+fn an_adapter_is_no_model() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("adapter_config.json"), "{}").unwrap();
+    let error = WeightFile::open(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("PEFT adapter") && error.contains("merge_and_unload"), "{error}");
+}
+
 #[test]
 fn an_index_only_reaches_files_beside_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -156,6 +218,7 @@ fn messages_name_the_file_and_help() {
         (b"\x80\x02]q\x00.", "is a pickle that `torch.save` did not write"),
         (b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "PyTorch did not write"),
         (b"\x02\0\0\0\0\0\0\0{}rest", "is damaged or cut off"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
         (b"{\"a\": 1}", "is JSON without a `weight_map`"),
     ] {
         std::fs::write(&path, content).unwrap();
