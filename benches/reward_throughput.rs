@@ -13,7 +13,8 @@ use finecap::clip::{ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig};
 use finecap::reward::{Candidate, ClipScore, ClipScoreConfig, Reward};
 use finecap::scenes::{ScenesConfig, generate};
 use finecap::train::{
-    Config, Dataset, FeatureStore, RewardModels, train_clip, train_mle, train_scst,
+    Config, Dataset, FeatureStore, Job, RewardModels, fresh_captioner, train_clip, train_mle,
+    train_scst,
 };
 
 /// Words of successive captions: the lengths of COCO's captions, whose mean is 10.5.
@@ -91,10 +92,12 @@ fn scst(criterion: &mut Criterion) {
     config.scst.steps = STEPS;
     let sizes = ScenesConfig { train: 64, val: 4, test: 4, ..ScenesConfig::default() };
     let dataset = Dataset::scenes(&generate(&sizes).unwrap(), sizes.image_size);
-    let pipeline = train_clip(dir.path(), &config, &dataset, None, &device, false).unwrap();
+    let job = Job::new(dir.path(), &config, &dataset, &device);
+    let pipeline = train_clip(&job, None).unwrap();
     let store = dir.path().join("features");
     let features = FeatureStore::open_or_build(&store, &dataset, &pipeline, &device).unwrap();
-    let start = train_mle(dir.path(), &config, &dataset, &features, &device, false).unwrap();
+    let start = train_mle(&job, &features, fresh_captioner(&job, &features).unwrap()).unwrap();
+    let (models, settings) = (RewardModels::new(&pipeline), &config.scst.reward);
 
     let mut group = criterion.benchmark_group("scst");
     group.sample_size(10).throughput(Throughput::Elements(STEPS as u64));
@@ -108,9 +111,9 @@ fn scst(criterion: &mut Criterion) {
         bench.iter_batched(
             fresh,
             |run| {
-                let (start, models) = (start.clone(), RewardModels::new(&pipeline));
-                train_scst(&run, &config, &dataset, &features, models, start, &device, false)
-                    .unwrap()
+                let reward = models.build(settings, &dataset, &features, &start.vocab, &device);
+                let job = Job { run: &run, ..job };
+                train_scst(&job, &features, &mut reward.unwrap(), start.clone()).unwrap()
             },
             BatchSize::PerIteration,
         );

@@ -14,11 +14,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use clap::Parser;
-use finecap::captioner::{Captioner, Vocab};
+use finecap::captioner::CaptionerPipeline;
 use finecap::scenes::{ScenesConfig, generate};
 use finecap::train::{
-    Config, Dataset, EvaluationFile, Evaluator, FeatureStore, RewardModels, Scores, Split,
-    TableRow, TrainError, evaluate_scenes, table, train_clip, train_grammar, train_mle, train_scst,
+    Config, Dataset, EvaluationFile, Evaluator, FeatureStore, Job, RewardModels, Scores, Split,
+    TableRow, TrainError, evaluate_scenes, fresh_captioner, table, train_clip, train_grammar,
+    train_mle, train_scst,
 };
 use serde_json::{Map, Value, json};
 
@@ -189,13 +190,13 @@ fn run_seed(
     }
     let records = generate(&sizes)?;
     let dataset = Dataset::scenes(&records, sizes.image_size);
-    let resume = arguments.resume;
+    let job = Job::new(run, &config, &dataset, device);
+    let job = Job { resume: arguments.resume.into(), ..job };
 
-    let clip = train_clip(run, &config, &dataset, None, device, resume)?;
+    let clip = train_clip(&job, None)?;
     let features = FeatureStore::open_or_build(&run.join("features"), &dataset, &clip, device)?;
-    let mle = train_mle(run, &config, &dataset, &features, device, resume)?;
-    let grammar =
-        train_grammar(run, &config, &dataset, Some(&features), Some(clip.clone()), device, resume)?;
+    let mle = train_mle(&job, &features, fresh_captioner(&job, &features)?)?;
+    let grammar = train_grammar(&job, Some(&features), Some(clip.clone()))?;
 
     let models = RewardModels { grammar: Some(&grammar), ..RewardModels::new(&clip) };
     let evaluator = Evaluator {
@@ -207,7 +208,7 @@ fn run_seed(
     };
     let test = dataset.split(Split::Test);
     // Gives the line of the table, and leaves it beside the model for the report.
-    let judged = |order: usize, name: &str, dir: &Path, model: &(Captioner, Vocab)| {
+    let judged = |order: usize, name: &str, dir: &Path, model: &CaptionerPipeline| {
         let (scores, captions) = evaluate_scenes(&evaluator, model, &test, &records)?;
         let file = EvaluationFile::new(name, order, seed, "../pictures", &scores, captions);
         file.write(dir)?;
@@ -228,8 +229,10 @@ fn run_seed(
             recipe.settings.iter().cloned().chain([seeded.clone()]).collect();
         let config = Config::read(Some(&file), &overrides)?;
         let run = run.join(&recipe.key);
-        let start = mle.clone();
-        let model = train_scst(&run, &config, &dataset, &features, models, start, device, resume)?;
+        let settings = &config.scst.reward;
+        let mut reward = models.build(settings, &dataset, &features, &mle.vocab, device)?;
+        let job = Job { run: &run, config: &config, ..job };
+        let model = train_scst(&job, &features, &mut reward, mle.clone())?;
         rows.push(judged(order + 1, &recipe.name, &run, &model)?);
     }
     let names = std::iter::once("MLE").chain(recipes.iter().map(|recipe| recipe.name.as_str()));

@@ -14,8 +14,8 @@ use anyhow::{Result, bail};
 use clap::Parser;
 use finecap::scenes::{ScenesConfig, generate};
 use finecap::train::{
-    Config, Dataset, Evaluator, FeatureStore, RewardModels, Split, TableRow, evaluate_scenes,
-    table, train_clip, train_mle, train_scst,
+    Config, Dataset, Evaluator, FeatureStore, Job, RewardModels, Split, TableRow, evaluate_scenes,
+    fresh_captioner, table, train_clip, train_mle, train_scst,
 };
 use serde_json::json;
 
@@ -69,13 +69,15 @@ fn run(arguments: Arguments) -> Result<()> {
     let records = generate(&sizes)?;
     let dataset = Dataset::scenes(&records, sizes.image_size);
 
-    let resume = arguments.resume;
-    let pipeline = train_clip(&out, &config, &dataset, None, &device, resume)?;
+    let job = Job::new(&out, &config, &dataset, &device);
+    let job = Job { resume: arguments.resume.into(), ..job };
+    let pipeline = train_clip(&job, None)?;
     let features =
         FeatureStore::open_or_build(&out.join("features"), &dataset, &pipeline, &device)?;
-    let mle = train_mle(&out, &config, &dataset, &features, &device, resume)?;
-    let (start, models) = (mle.clone(), RewardModels::new(&pipeline));
-    let scst = train_scst(&out, &config, &dataset, &features, models, start, &device, resume)?;
+    let mle = train_mle(&job, &features, fresh_captioner(&job, &features)?)?;
+    let models = RewardModels::new(&pipeline);
+    let mut reward = models.build(&config.scst.reward, &dataset, &features, &mle.vocab, &device)?;
+    let scst = train_scst(&job, &features, &mut reward, mle.clone())?;
 
     let test = dataset.split(Split::Test);
     let evaluator = Evaluator {

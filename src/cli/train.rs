@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use finecap::captioner::{Captioner, Vocab};
+use finecap::captioner::CaptionerPipeline;
 use finecap::clip::ClipPipeline;
 use finecap::data::ReadOptions;
 use finecap::reward::{CiderTable, GrammarScorer};
 use finecap::train::{
-    Config, Dataset, EvaluationFile, Evaluator, FeatureStore, RewardModels, Split, TableRow, table,
-    train_clip, train_grammar, train_mle, train_scst,
+    Config, Dataset, EvaluationFile, Evaluator, FeatureStore, Job, RewardModels, Split, TableRow,
+    fresh_captioner, table, train_clip, train_grammar, train_mle, train_scst,
 };
 
 use super::data::{ColumnsArgs, dataset};
@@ -102,12 +102,13 @@ impl Train {
                 bail!("none of the pictures in {} can be read", images.display());
             }
         }
+        let job = self.job(&config, &dataset, device);
         if self.phase == Phase::Clip {
             let start = match &self.clip {
                 Some(dir) => Some(ClipPipeline::load(dir, device)?),
                 None => None,
             };
-            train_clip(run, &config, &dataset, start, device, self.resume)?;
+            train_clip(&job, start)?;
             return Ok(());
         }
 
@@ -125,22 +126,22 @@ impl Train {
             Phase::Scst => Some(self.load_start(device)?),
             _ => None,
         };
-        if let Some((_, vocab)) = &start {
+        if let Some(start) = &start {
             if config.scst.reward.needs_grammar() {
                 grammar = self.load_grammar(device)?;
                 models.grammar = Some(&grammar);
             }
             if let Some(path) = &self.cider {
                 cider = CiderTable::load(path)?;
-                let fits = cider.check_vocabulary(&vocab.fingerprint());
+                let fits = cider.check_vocabulary(&start.vocab.fingerprint());
                 fits.with_context(|| path.display().to_string())?;
                 models.cider = Some(&cider);
             }
         }
         let features = self.features.clone().unwrap_or_else(|| run.join("features"));
-        if let Some((captioner, _)) = &start {
+        if let Some(start) = &start {
             let spec = FeatureStore::spec_ahead(&features, &pipeline)?;
-            let untold = captioner.config().check_spec(&spec);
+            let untold = start.model.config().check_spec(&spec);
             let untold = untold.with_context(|| features.display().to_string())?;
             if !untold.is_empty() {
                 eprintln!("{}", unsure(&self.start_dir(), &untold));
@@ -148,20 +149,20 @@ impl Train {
         }
         let features = FeatureStore::open_or_build(&features, &dataset, &pipeline, device)?;
         if self.phase == Phase::Grammar {
-            let (features, pipeline) = (Some(&features), Some(pipeline.clone()));
-            train_grammar(run, &config, &dataset, features, pipeline, device, self.resume)?;
+            train_grammar(&job, Some(&features), Some(pipeline))?;
             return Ok(());
         }
         let (phase_dir, name, trained) = match start {
             None => {
-                let trained = train_mle(run, &config, &dataset, &features, device, self.resume)?;
+                let trained = train_mle(&job, &features, fresh_captioner(&job, &features)?)?;
                 (run.join("mle"), "MLE".to_string(), trained)
             }
             Some(start) => {
-                let resume = self.resume;
-                let trained =
-                    train_scst(run, &config, &dataset, &features, models, start, device, resume)?;
-                (run.join("scst"), config.scst.reward.to_string(), trained)
+                let settings = &config.scst.reward;
+                let mut reward =
+                    models.build(settings, &dataset, &features, &start.vocab, device)?;
+                let trained = train_scst(&job, &features, &mut reward, start)?;
+                (run.join("scst"), settings.to_string(), trained)
             }
         };
         // `finecap caption` also needs the CLIP model: note where it is.
@@ -209,7 +210,7 @@ impl Train {
             Some(dir) => Some(ClipPipeline::load(dir, device)?),
             None => None,
         };
-        train_grammar(&self.out, config, &dataset, None, pipeline, device, self.resume)?;
+        train_grammar(&self.job(config, &dataset, device), None, pipeline)?;
         Ok(())
     }
 
@@ -217,14 +218,18 @@ impl Train {
         self.start.clone().unwrap_or_else(|| self.out.join("mle/model"))
     }
 
-    fn load_start(&self, device: &Device) -> Result<(Captioner, Vocab)> {
+    fn job<'a>(&'a self, config: &'a Config, dataset: &'a Dataset, device: &'a Device) -> Job<'a> {
+        Job { resume: self.resume.into(), ..Job::new(&self.out, config, dataset, device) }
+    }
+
+    fn load_start(&self, device: &Device) -> Result<CaptionerPipeline> {
         let start = self.start_dir();
         need(
             &start,
             "captioner",
             "run `finecap train mle` with the same --out first, or name one with --start",
         )?;
-        Ok(Captioner::load(&start, device)?)
+        Ok(CaptionerPipeline::load(&start, device)?)
     }
 
     fn load_grammar(&self, device: &Device) -> Result<GrammarScorer> {

@@ -52,6 +52,19 @@ impl Teacher {
     pub fn tokens(&self) -> usize {
         self.lengths.iter().sum()
     }
+
+    /// Mean number of counted tokens of a caption, its end token included.
+    pub fn mean_length(&self) -> f64 {
+        self.tokens() as f64 / self.lengths.len().max(1) as f64
+    }
+
+    /// Mean of `values` over the counted tokens.
+    ///
+    /// # Shapes
+    /// - values: `[N, T]`; output: `[1]`
+    pub fn mean(&self, values: Tensor<2>) -> Tensor<1> {
+        (values * self.mask.clone()).sum() / self.mask.clone().sum()
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +81,12 @@ mod tests {
         let mask = batch.mask.clone().try_into_vec_as::<f32>().unwrap();
         assert_eq!(mask, [1., 1., 1., 0., 1., 1., 1., 1., 1., 0., 0., 0., 1., 1., 1., 1.]);
         assert_eq!(batch.lengths, [3, 4, 1, 4]);
-        assert_eq!(batch.tokens(), 12);
+        assert_eq!((batch.tokens(), batch.mean_length()), (12, 3.0));
+        let places = Tensor::from_data(
+            [[1., 1., 1., 9.], [1.; 4], [1., 9., 9., 9.], [7.; 4]],
+            &Device::flex(),
+        );
+        assert_eq!(batch.mean(places).into_scalar::<f32>(), (3. + 4. + 1. + 28.) / 12.);
     }
 
     #[test]

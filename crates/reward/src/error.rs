@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::path::PathBuf;
 
 use finecap_clip::ClipError;
@@ -85,4 +86,22 @@ pub enum RewardError {
     /// A metric refused.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// A reward that this crate does not know failed in a way of its own.
+    #[error("the reward `{reward}` failed: {source}")]
+    Other {
+        /// Name of the reward.
+        reward: String,
+        /// Its reason.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl RewardError {
+    /// A failure of a reward of one's own, from an error or a sentence.
+    pub fn other(
+        reward: impl Into<String>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self::Other { reward: reward.into(), source: source.into() }
+    }
 }

@@ -1,6 +1,5 @@
 //! The CLIP phase: contrastive training of both towers.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::Module;
@@ -13,37 +12,28 @@ use finecap_clip::{
 use rand::seq::IndexedRandom;
 
 use crate::TrainError;
-use crate::config::{ClipSettings, ClipTexts, Config, TokenizerKind};
+use crate::config::{ClipSettings, ClipTexts, TokenizerKind};
 use crate::data::{Dataset, Split, batch};
-use crate::fingerprint::data_fingerprint;
 use crate::gradients::clip_global_norm;
-use crate::mle::validation_images;
+use crate::job::Job;
 use crate::phase::{Numbers, Phase};
 use crate::prefetch::prefetch;
 use crate::seeds::{Purpose, number, stream};
+use crate::validation::validation_images;
 
 /// Trains a CLIP model on the images and texts of the training split, from scratch or from
-/// `start`, and leaves it in `run/clip/model`.
+/// `start`, and leaves it in `RUN/clip/model`.
 ///
 /// # Errors
 /// Unreadable images, a run folder that belongs to other settings, numbers that are not finite.
-pub fn train_clip(
-    run: &Path,
-    config: &Config,
-    dataset: &Dataset,
-    start: Option<ClipPipeline>,
-    device: &Device,
-    resume: bool,
-) -> Result<ClipPipeline, TrainError> {
+pub fn train_clip(job: &Job, start: Option<ClipPipeline>) -> Result<ClipPipeline, TrainError> {
+    let Job { config, dataset, device, .. } = *job;
     let settings = &config.clip;
     let images = dataset.split(Split::Train);
     if images.len() < 2 {
         return Err(TrainError::setting("data", "has fewer than 2 training images"));
     }
-    let autodiff = device.clone().autodiff();
-    let mut phase =
-        Phase::open(run, "clip", config, settings.steps, data_fingerprint(dataset), resume)?;
-
+    let held_out = validation_images(dataset, config)?;
     let pipeline = match start {
         Some(pipeline) => pipeline,
         None => {
@@ -53,6 +43,11 @@ pub fn train_clip(
             fresh(settings, [&settings.prompt].into_iter().chain(texts), config.seed, device)?
         }
     };
+    let width = pipeline.config.text_config.hidden_size;
+    // Only now, so that a refusal leaves no folder behind.
+    let mut phase = Phase::open(job, "clip", settings.steps)?;
+
+    let autodiff = device.clone().autodiff();
     let model = pipeline.model.clone().fork(&autodiff).train();
     let optimizer = AdamWConfig::new()
         .with_beta_2(0.98)
@@ -88,12 +83,12 @@ pub fn train_clip(
             let loss = contrastive_loss(image, text, model.logit_scale());
 
             let value = f64::from(loss.clone().into_scalar::<f32>());
-            let names = || names(dataset, &batch.chosen);
+            let names = || dataset.names(&batch.chosen);
             phase.check_finite(step, "loss", value, &names())?;
             let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
             let norm = clip_global_norm(&model, &mut gradients, settings.clip_norm);
             phase.check_finite(step, "gradient norm", norm, &names())?;
-            let lr = settings.schedule.lr(step, settings.steps, settings.width);
+            let lr = settings.schedule.lr(step, settings.steps, width);
             model = optimizer.step(lr, model, gradients);
 
             phase.log_step(
@@ -106,7 +101,7 @@ pub fn train_clip(
                 ],
             )?;
             if phase.is_checkpoint(step) {
-                let numbers = validate(&model.valid(), &pipeline, config, dataset, device)?;
+                let numbers = validate(job, &model.valid(), &pipeline, &held_out)?;
                 phase.checkpoint(step, numbers, &model, &optimizer)?;
             }
         }
@@ -123,10 +118,6 @@ struct Batch {
     chosen: Vec<usize>,
     pictures: Vec<Arc<Picture>>,
     texts: Vec<String>,
-}
-
-pub(crate) fn names(dataset: &Dataset, images: &[usize]) -> Vec<String> {
-    images.iter().map(|&image| dataset.images[image].name.clone()).collect()
 }
 
 fn texts_of<'a>(settings: &ClipSettings, dataset: &'a Dataset, image: usize) -> &'a [String] {
@@ -179,18 +170,17 @@ pub(crate) fn fresh<'a>(
     Ok(ClipPipeline::new(config, model, tokenizer, preprocess)?)
 }
 
-/// Contrastive loss over validation images, each with its first text.
+/// Contrastive loss over `images`, each with its first text; nothing where there are none.
 fn validate(
+    job: &Job,
     model: &Clip,
     pipeline: &ClipPipeline,
-    config: &Config,
-    dataset: &Dataset,
-    device: &Device,
+    images: &[usize],
 ) -> Result<Numbers, TrainError> {
+    let Job { config, dataset, device, .. } = *job;
     let settings = &config.clip;
-    let images = validation_images(dataset, config);
     if images.is_empty() {
-        return Ok(vec![("score".into(), 0.0)]);
+        return Ok(Numbers::new());
     }
     let now = ClipPipeline { model: model.clone().fork(device), ..pipeline.clone() };
     let mut embeddings: Vec<Tensor<2>> = Vec::new();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use finecap_captioner::{Captioner, Decoding, Draws, Vocab};
+use finecap_captioner::{CaptionerPipeline, Decoding, Draws};
 use finecap_clip::normalize;
 use finecap_metrics::{Ranks, TextStatistics, Ties, bleu, cider_d};
 use finecap_reward::{Candidate, ClipScore, ClipScoreConfig, RefClipScore, Reward, TextEncoder};
@@ -30,21 +30,21 @@ pub struct Captioned {
     pub ended: bool,
 }
 
-/// Greedy captions of some images of the data set, in order.
+/// Greedy captions of some images of the data set, in order, each of at most the model's
+/// `max_len` tokens. The model must record no gradients.
 ///
 /// # Errors
 /// Features of another kind than the captioner was trained on, and those of
-/// [`Captioner::decode`].
+/// [`Captioner::decode`](finecap_captioner::Captioner::decode).
 pub fn greedy_captions(
-    model: &Captioner,
-    vocab: &Vocab,
+    captioner: &CaptionerPipeline,
     features: &FeatureStore,
     images: &[usize],
-    max_len: usize,
     device: &Device,
 ) -> Result<Vec<Captioned>, TrainError> {
+    let CaptionerPipeline { model, vocab } = captioner;
     model.config().check_spec(features.spec())?;
-    let decoding = Decoding::greedy(max_len);
+    let decoding = Decoding::greedy(model.config().max_len);
     let mut captions = Vec::with_capacity(images.len());
     for chunk in images.chunks(BATCH) {
         let keys: Vec<u64> = chunk.iter().map(|&image| image as u64).collect();
@@ -56,20 +56,6 @@ pub fn greedy_captions(
         }
     }
     Ok(captions)
-}
-
-/// Mean of a reward over captions, one for each of `images` as the reward numbers them.
-pub(crate) fn mean_score(
-    reward: &mut dyn Reward,
-    images: impl IntoIterator<Item = usize>,
-    captions: &[Captioned],
-) -> Result<f64, TrainError> {
-    let candidates: Vec<Candidate> = images
-        .into_iter()
-        .zip(captions)
-        .map(|(image, c)| Candidate { image, text: &c.text, ended: c.ended })
-        .collect();
-    Ok(mean(&reward.score(&candidates)?))
 }
 
 /// Scores of one captioner on held-out images.
@@ -147,11 +133,10 @@ impl Evaluator<'_> {
     /// Those of decoding and of the metrics.
     pub fn evaluate_model(
         &self,
-        (model, vocab): &(Captioner, Vocab),
+        captioner: &CaptionerPipeline,
         images: &[usize],
     ) -> Result<(Evaluation, Vec<ScoredCaption>), TrainError> {
-        let max_len = model.config().max_len;
-        let captions = greedy_captions(model, vocab, self.features, images, max_len, self.device)?;
+        let captions = greedy_captions(captioner, self.features, images, self.device)?;
         self.evaluate(&captions, images)
     }
 
@@ -228,7 +213,7 @@ impl Evaluator<'_> {
     }
 }
 
-fn mean(values: &[f32]) -> f64 {
+pub(crate) fn mean(values: &[f32]) -> f64 {
     values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len().max(1) as f64
 }
 

@@ -6,6 +6,7 @@
 //! and rewards read captions.
 
 mod caption_columns;
+mod captioner_setup;
 mod checkpoint;
 mod clip;
 mod clip_scores;
@@ -18,6 +19,7 @@ mod features;
 mod fingerprint;
 mod gradients;
 mod grammar;
+mod job;
 mod mle;
 mod neighbours;
 mod npy;
@@ -32,8 +34,10 @@ mod scst;
 mod seeds;
 mod table;
 mod threads;
+mod validation;
 
 pub use caption_columns::{CaptionColumn, caption_columns, recall_columns};
+pub use captioner_setup::{captioner_vocab, fresh_captioner};
 pub use checkpoint::TrainState;
 pub use clip::train_clip;
 pub use clip_scores::{CaptionedPicture, ClipScores, clip_scores};
@@ -50,7 +54,8 @@ pub use features::{Extraction, FeatureStore, GridType, clip_features, preprocess
 pub use finecap_data::PictureFolder;
 pub use gradients::clip_global_norm;
 pub use grammar::train_grammar;
-pub use mle::{captioner_vocab, train_mle};
+pub use job::{Job, Resume};
+pub use mle::train_mle;
 pub use npy::{NpyReader, NpyWriter};
 pub use prefetch::prefetch;
 pub use progress::Progress;

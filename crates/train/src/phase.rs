@@ -20,6 +20,8 @@ use serde_json::{Map, Value, json};
 use crate::TrainError;
 use crate::checkpoint::{Checkpoints, TrainState};
 use crate::config::{Config, Export};
+use crate::fingerprint::data_fingerprint;
+use crate::job::{Job, Resume};
 use crate::progress::Progress;
 
 /// One phase of a run, from its first step (or the one it goes on from) to its last.
@@ -44,15 +46,10 @@ impl Phase {
     ///
     /// # Errors
     /// A folder that is there without `resume`, or was made with other settings or data.
-    pub(crate) fn open(
-        run: &Path,
-        name: &'static str,
-        config: &Config,
-        steps: usize,
-        data: String,
-        resume: bool,
-    ) -> Result<Self, TrainError> {
-        let dir = run.join(name);
+    pub(crate) fn open(job: &Job, name: &'static str, steps: usize) -> Result<Self, TrainError> {
+        let Job { config, .. } = *job;
+        let data = data_fingerprint(job.dataset);
+        let dir = job.run.join(name);
         let settings = config.to_toml()?;
         let settings_path = dir.join("config.toml");
         let log_path = dir.join("metrics.jsonl");
@@ -60,7 +57,7 @@ impl Phase {
         let mut state = TrainState { step: 0, best: None, data };
         let mut resumed = false;
         if settings_path.exists() {
-            if !resume {
+            if job.resume == Resume::Refuse {
                 let problem = "holds a run already: go on with --resume, or choose another --out";
                 return Err(TrainError::file(&dir, problem));
             }
@@ -162,6 +159,7 @@ impl Phase {
     }
 
     /// Logs a validation and saves a checkpoint. The first number is the score: more is better.
+    /// Without any, nothing was held out, and no checkpoint is the best.
     pub(crate) fn checkpoint<M: Module>(
         &mut self,
         step: usize,
@@ -169,13 +167,17 @@ impl Phase {
         model: &M,
         optimizer: &ModuleOptimizer,
     ) -> Result<(), TrainError> {
-        let score = validation.first().map_or(f64::NEG_INFINITY, |(_, value)| *value);
-        let shown = validation.iter().map(|(name, value)| format!("{name} {value:.4}"));
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        self.progress.note(&format!("{:>10} step {step}: {shown}", self.name));
-        self.write_line("validation_step", step, validation)?;
+        let score = validation.first().map(|(_, value)| *value);
+        if !validation.is_empty() {
+            let shown = validation.iter().map(|(name, value)| format!("{name} {value:.4}"));
+            let shown = shown.collect::<Vec<_>>().join(", ");
+            self.progress.note(&format!("{:>10} step {step}: {shown}", self.name));
+            self.write_line("validation_step", step, validation)?;
+        }
         self.state.step = step;
-        if self.state.best.is_none_or(|(best, _)| score > best) {
+        if let Some(score) = score
+            && self.state.best.is_none_or(|(best, _)| score > best)
+        {
             self.state.best = Some((score, step));
         }
         self.checkpoints.save(&self.state, model, optimizer, self.config.checkpoint.keep)

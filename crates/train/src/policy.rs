@@ -5,10 +5,9 @@ use burn::tensor::{Tensor, TensorData};
 use finecap_captioner::{Teacher, token_log_probs};
 
 use crate::config::{Reduction, ScstSettings};
-use crate::mle::masked_mean;
 
 /// What a batch of samples says about the policy that drew them. All are of shape `[1]`.
-pub(crate) struct PolicyLoss {
+pub struct PolicyLoss {
     /// What is made smaller.
     pub loss: Tensor<1>,
     /// Mean entropy of the next word, in nats.
@@ -25,7 +24,7 @@ impl PolicyLoss {
     /// - logits: `[N, T, V]`, those of the samples' next words as `teacher` lays them out
     /// - advantages: `N`
     /// - reference: `[N, T, V]`, the logits of another policy; called where `kl_beta` is above 0
-    pub(crate) fn new(
+    pub fn new(
         settings: &ScstSettings,
         logits: Tensor<3>,
         teacher: &Teacher,
@@ -33,26 +32,25 @@ impl PolicyLoss {
         reference: impl FnOnce() -> Tensor<3>,
     ) -> Self {
         let n = advantages.len();
-        let mask = || teacher.mask.clone();
         let words = match settings.entropy_bonus > 0.0 {
             true => logits.clone(),
             // Only logged: no graph is kept for it.
             false => Tensor::from_inner(logits.clone().inner()),
         };
-        let entropy = masked_mean(entropy(words), mask());
+        let entropy = teacher.mean(entropy(words));
         let log_probs = token_log_probs(logits.clone(), teacher.targets.clone());
         let advantages = TensorData::new(advantages.to_vec(), [n, 1]);
         let gains = log_probs * Tensor::from_data(advantages, &logits.device());
         let mut loss = match settings.reduction {
-            Reduction::Token => -masked_mean(gains, mask()),
-            Reduction::Sequence => -(gains * mask()).sum() / n as f64,
+            Reduction::Token => -teacher.mean(gains),
+            Reduction::Sequence => -(gains * teacher.mask.clone()).sum() / n as f64,
         };
         if settings.entropy_bonus > 0.0 {
             loss = loss - entropy.clone() * settings.entropy_bonus;
         }
         let mut kl = None;
         if settings.kl_beta > 0.0 {
-            let divergence = masked_mean(divergence(logits, reference()), mask());
+            let divergence = teacher.mean(divergence(logits, reference()));
             loss = loss + divergence.clone() * settings.kl_beta;
             kl = Some(divergence);
         }

@@ -31,13 +31,14 @@ impl<'a> RewardModels<'a> {
         Self { clip, grammar: None, cider: None }
     }
 
-    /// The weighted sum that the settings ask for, over all images of the data set.
+    /// The weighted sum that the settings ask for, over all images of the data set, for a
+    /// captioner with this vocabulary.
     ///
     /// # Errors
     /// Features with the embeddings of another CLIP, a grammar term without a grammar model or with
     /// that of another CLIP, a CIDEr table of another vocabulary, an image
     /// without references where a term needs them.
-    pub(crate) fn build(
+    pub fn build(
         &self,
         settings: &RewardSettings,
         dataset: &Dataset,

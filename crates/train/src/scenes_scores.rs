@@ -1,6 +1,6 @@
 //! What is known about captions of generated scenes, whose truth is known.
 
-use finecap_captioner::{Captioner, Vocab};
+use finecap_captioner::CaptionerPipeline;
 use finecap_metrics::phrase_recall;
 use finecap_scenes::{SceneRecord, judge};
 use serde::{Deserialize, Serialize};
@@ -35,11 +35,11 @@ pub struct SceneScores {
 /// Those of decoding and of the metrics.
 pub fn evaluate_scenes(
     evaluator: &Evaluator,
-    model: &(Captioner, Vocab),
+    captioner: &CaptionerPipeline,
     images: &[usize],
     records: &[SceneRecord],
 ) -> Result<(SceneScores, Vec<ScoredCaption>), TrainError> {
-    let (scores, mut captions) = evaluator.evaluate_model(model, images)?;
+    let (scores, mut captions) = evaluator.evaluate_model(captioner, images)?;
     Ok((judge_scenes(scores, &mut captions, images.iter().map(|&i| &records[i])), captions))
 }
 

@@ -1,59 +1,50 @@
 //! The SCST phase: the captioner is rewarded for what its own captions are worth.
 
-use std::path::Path;
-
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
-use finecap_captioner::{Caption, Captioner, CaptionerConfig, Decoding, Draws, Teacher, Vocab};
-use finecap_reward::{Candidate, Scores, split_greedy};
+use finecap_captioner::{
+    Caption, Captioner, CaptionerConfig, CaptionerPipeline, Decoding, Draws, Teacher,
+};
+use finecap_reward::{Candidate, Scores, WeightedSum, split_greedy};
 
 use crate::TrainError;
-use crate::clip::names;
-use crate::config::Config;
-use crate::data::{Dataset, Split, batch};
-use crate::eval::{greedy_captions, mean_score};
+use crate::captioner_setup::training_images;
+use crate::data::batch;
 use crate::features::FeatureStore;
-use crate::fingerprint::data_fingerprint;
 use crate::gradients::clip_global_norm;
-use crate::mle::{mean_length, validate, validation_cider, validation_images};
+use crate::job::Job;
 use crate::phase::{Numbers, Phase};
 use crate::policy::PolicyLoss;
-use crate::rewards::RewardModels;
 use crate::seeds::{Purpose, number};
+use crate::validation::Validation;
 
-/// Trains a captioner by self-critical sequence training (Rennie et al. 2017) on the training
-/// split, starting from `start`, and leaves it in `run/scst/model`.
+/// Trains `start` by self-critical sequence training (Rennie et al. 2017) on the training split,
+/// and leaves it in `RUN/scst/model`.
+///
+/// `reward` knows the images by their index in the data set. It is the one that the settings
+/// describe, as [`RewardModels::build`](crate::RewardModels::build) makes it, or any other.
 ///
 /// Each step samples `K` captions an image from a snapshot without gradient graph, scores them,
 /// and teacher-forces them once to get `-Σ log p · advantage · mask / Σ mask`, end token included.
 ///
 /// # Errors
-/// A run folder that belongs to other settings, numbers that are not finite.
-#[allow(clippy::too_many_arguments)]
+/// A data set without training images, a run folder that belongs to other settings, numbers that
+/// are not finite, whatever the reward answers with.
 pub fn train_scst(
-    run: &Path,
-    config: &Config,
-    dataset: &Dataset,
+    job: &Job,
     features: &FeatureStore,
-    models: RewardModels,
-    start: (Captioner, Vocab),
-    device: &Device,
-    resume: bool,
-) -> Result<(Captioner, Vocab), TrainError> {
+    reward: &mut WeightedSum,
+    start: CaptionerPipeline,
+) -> Result<CaptionerPipeline, TrainError> {
+    let Job { config, dataset, device, .. } = *job;
     let settings = &config.scst;
-    let images = dataset.split(Split::Train);
-    if images.is_empty() {
-        return Err(TrainError::setting("data", "has no training images"));
-    }
+    let images = training_images(dataset)?;
+    let mut validation = Validation::new(job)?;
+    let CaptionerPipeline { model: start, vocab } = start;
+    let (max_len, width) = (start.config().max_len, start.config().d_model);
     let autodiff = device.clone().autodiff();
-    let (start, vocab) = start;
     start.config().check_spec(features.spec())?;
-    // First, so that a reward that can't be had leaves no folder behind.
-    let mut reward = models.build(&settings.reward, dataset, features, &vocab, device)?;
-    let mut phase =
-        Phase::open(run, "scst", config, settings.steps, data_fingerprint(dataset), resume)?;
-
     // What it is trained on now may be known better than what it was trained on before.
     let seen = start.config().features.clone();
     let seen = Some(seen.map_or(features.spec().clone(), |seen| seen.or(features.spec())));
@@ -67,14 +58,20 @@ pub fn train_scst(
             )
         };
     let model = with_dropout(&start, [settings.dropout; 2], &autodiff)?;
+    // Only now, so that a refusal leaves no folder behind.
+    let mut phase = Phase::open(job, "scst", settings.steps)?;
+
     let optimizer = AdamConfig::new().with_beta_2(0.98).with_epsilon(1e-9).init();
     let (mut model, mut optimizer) = phase.restore(model, optimizer)?;
-    let mut cider = validation_cider(dataset, config)?;
-    let max_len = start.config().max_len;
     let decoding = Decoding {
         greedy: reward.needs_greedy(settings.baseline),
         temperature: settings.temperature,
         ..Decoding::samples(settings.samples, max_len)
+    };
+    let CaptionerConfig { dropout, feature_dropout, .. } = *start.config();
+    let snapshot = |model: &Captioner| -> Result<CaptionerPipeline, TrainError> {
+        let model = with_dropout(&model.valid(), [dropout, feature_dropout], device)?;
+        Ok(CaptionerPipeline { model, vocab: vocab.clone() })
     };
 
     for step in phase.remaining() {
@@ -117,11 +114,11 @@ pub fn train_scst(
             PolicyLoss::new(settings, logits, &teacher, &advantages, reference);
 
         let value = f64::from(loss.clone().into_scalar::<f32>());
-        phase.check_finite(step, "loss", value, &names(dataset, &chosen))?;
+        phase.check_finite(step, "loss", value, &dataset.names(&chosen))?;
         let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
         let norm = clip_global_norm(&model, &mut gradients, settings.clip_norm);
-        phase.check_finite(step, "gradient norm", norm, &names(dataset, &chosen))?;
-        let lr = settings.schedule.lr(step, settings.steps, config.captioner.d_model);
+        phase.check_finite(step, "gradient norm", norm, &dataset.names(&chosen))?;
+        let lr = settings.schedule.lr(step, settings.steps, width);
         model = optimizer.step(lr, model, gradients);
 
         let mut numbers = reward_numbers(&scores, &advantages, decoding.greedy, settings.samples);
@@ -129,30 +126,21 @@ pub fn train_scst(
         numbers.extend([
             ("loss".into(), value),
             ("entropy".into(), f64::from(entropy.into_scalar::<f32>())),
-            ("caption_length".into(), mean_length(&teacher)),
+            ("caption_length".into(), teacher.mean_length()),
             ("gradient_norm".into(), norm),
             ("lr".into(), lr),
             ("images_per_second".into(), chosen.len() as f64 / started.elapsed().as_secs_f64()),
         ]);
         phase.log_step(step, numbers)?;
         if phase.is_checkpoint(step) {
-            let snapshot = model.valid();
-            let images = validation_images(dataset, config);
-            let captions = greedy_captions(&snapshot, &vocab, features, &images, max_len, device)?;
-            let score = mean_score(&mut reward, images, &captions)?;
-            let mut numbers = vec![("reward".to_string(), score)];
-            numbers.extend(validate(
-                &snapshot, &vocab, &mut cider, config, dataset, features, device,
-            )?);
+            let now = snapshot(&model)?;
+            let numbers = validation.numbers(job, features, &now, Some(reward))?;
             phase.checkpoint(step, numbers, &model, &optimizer)?;
         }
     }
 
-    let CaptionerConfig { dropout, feature_dropout, .. } = *start.config();
-    let finished =
-        |model: &Captioner| with_dropout(&model.valid(), [dropout, feature_dropout], device);
-    let model = phase.finish(model, |model, dir| Ok(finished(model)?.save(dir, &vocab)?))?;
-    Ok((finished(&model)?, vocab))
+    let model = phase.finish(model, |model, dir| Ok(snapshot(model)?.save(dir)?))?;
+    snapshot(&model)
 }
 
 /// The same weights in a model of another config, on `device`.

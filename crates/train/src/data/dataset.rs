@@ -66,6 +66,11 @@ impl Dataset {
         if val.is_empty() { self.split(Split::Test) } else { val }
     }
 
+    /// Names of some images.
+    pub fn names(&self, indices: &[usize]) -> Vec<String> {
+        indices.iter().map(|&image| self.images[image].name.clone()).collect()
+    }
+
     /// Decodes the pictures of `indices` in parallel, in order.
     ///
     /// # Errors

@@ -5,8 +5,6 @@ mod loss;
 mod optimizer;
 mod validation;
 
-use std::path::Path;
-
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -19,17 +17,18 @@ use self::loss::{BatchSize, Text, grammar_loss, parts_by_length, scalar};
 use self::optimizer::optimizer;
 use self::validation::validate;
 use crate::TrainError;
-use crate::clip::{fresh, names};
+use crate::captioner_setup::{captioner_vocab, training_images};
+use crate::clip::fresh;
 use crate::config::{Config, GrammarSettings, TokenEmbeddings};
-use crate::data::{Dataset, Split, batch};
+use crate::data::{Dataset, batch};
 use crate::features::FeatureStore;
-use crate::fingerprint::data_fingerprint;
 use crate::gradients::clip_global_norm;
-use crate::mle::{captioner_vocab, validation_images};
+use crate::job::Job;
 use crate::neighbours::neighbour_embeddings;
 use crate::phase::Phase;
 use crate::seeds::{Purpose, number, stream};
 use crate::threads::{Threads, gradients};
+use crate::validation::validation_images;
 
 /// Random negatives of the next-word loss, beside the batch's own words.
 const RANDOM_WORDS: usize = 512;
@@ -44,37 +43,31 @@ struct Tuned {
 }
 
 /// Tunes the text tower of `pipeline` with a grammar head on the training split, and leaves both
-/// in `run/grammar/model`.
+/// in `RUN/grammar/model`.
 ///
 /// Without `features` no picture is needed (`grammar.contrastive_weight` must be 0 then), and
 /// without `pipeline` a fresh text tower is trained. The numbers of the whole validation split
-/// are written to `run/grammar/validation.json`.
+/// are written to `RUN/grammar/validation.json`.
 ///
 /// # Errors
 /// A run folder that belongs to other settings, numbers that are not finite, settings that need
 /// pictures where there are none.
 pub fn train_grammar(
-    run: &Path,
-    config: &Config,
-    dataset: &Dataset,
+    job: &Job,
     features: Option<&FeatureStore>,
     pipeline: Option<ClipPipeline>,
-    device: &Device,
-    resume: bool,
 ) -> Result<GrammarScorer, TrainError> {
+    let Job { config, dataset, device, .. } = *job;
     let settings = &config.grammar;
     let vocab = captioner_vocab(dataset, config)?;
-    let images = dataset.split(Split::Train);
+    let images = training_images(dataset)?;
+    let held_out = validation_images(dataset, config)?;
     if settings.contrastive_weight > 0.0 && features.is_none() {
         return Err(TrainError::setting(
             "grammar.contrastive_weight",
             "is above 0, which needs pictures: give --data and --images, or set it to 0",
         ));
     }
-    let autodiff = device.clone().autodiff();
-    let mut phase =
-        Phase::open(run, "grammar", config, settings.steps, data_fingerprint(dataset), resume)?;
-
     // The last word stands for all that are unknown.
     let words = &vocab.words()[..vocab.words().len() - 1];
     let negatives = Negatives::new(words)?;
@@ -98,14 +91,16 @@ pub fn train_grammar(
     let head = head_config.init(device);
     let next =
         (settings.next_word_weight > 0.0).then(|| LinearConfig::new(width, width).init(device));
+    let threads = Threads::new(settings.threads).map_err(|e| {
+        let problem = format!("asks for threads that the system does not give: {e}");
+        TrainError::setting("grammar.threads", problem)
+    })?;
+    // Only now, so that a refusal leaves no folder behind.
+    let mut phase = Phase::open(job, "grammar", settings.steps)?;
+
+    let autodiff = device.clone().autodiff();
     let model = Tuned { clip: pipeline.model.clone(), head, next }.fork(&autodiff).train();
     let (mut model, mut optimizer) = phase.restore(model, optimizer(settings))?;
-    let threads = Threads::new(settings.threads).map_err(|e| {
-        TrainError::setting(
-            "grammar.threads",
-            format!("asks for threads that could not be started: {e}"),
-        )
-    })?;
 
     for step in phase.remaining() {
         let chosen = batch(&images, config.seed, step - 1, settings.batch_size);
@@ -149,9 +144,9 @@ pub fn train_grammar(
         }
 
         let value = numbers.last().map_or(0.0, |(_, loss)| *loss);
-        phase.check_finite(step, "loss", value, &names(dataset, &chosen))?;
+        phase.check_finite(step, "loss", value, &dataset.names(&chosen))?;
         let norm = clip_global_norm(&model, &mut gradients, settings.clip_norm);
-        phase.check_finite(step, "gradient norm", norm, &names(dataset, &chosen))?;
+        phase.check_finite(step, "gradient norm", norm, &dataset.names(&chosen))?;
         let lr = settings.schedule.lr(step, settings.steps, width);
         model = optimizer.step(lr, model, gradients);
 
@@ -164,10 +159,8 @@ pub fn train_grammar(
         ]);
         phase.log_step(step, numbers)?;
         if phase.is_checkpoint(step) {
-            let images = validation_images(dataset, config);
             let scorer = scorer(&model, &pipeline, &head_config, settings, device)?;
-            let numbers =
-                validate(&scorer, config, dataset, &images, features, &negatives, device)?;
+            let numbers = validate(job, &scorer, &held_out, features, &negatives)?;
             phase.checkpoint(step, numbers, &model, &optimizer)?;
         }
     }
@@ -177,11 +170,10 @@ pub fn train_grammar(
         Ok(scorer.save(dir)?)
     })?;
     let scorer = scorer(&model, &pipeline, &head_config, settings, device)?;
-    let images = dataset.validation();
-    let numbers = validate(&scorer, config, dataset, &images, features, &negatives, device)?;
+    let numbers = validate(job, &scorer, &dataset.validation(), features, &negatives)?;
     let numbers: serde_json::Map<_, _> =
         numbers.into_iter().map(|(name, value)| (name, value.into())).collect();
-    finecap_files::write_json(&run.join("grammar/validation.json"), &numbers)?;
+    finecap_files::write_json(&job.run.join("grammar/validation.json"), &numbers)?;
     Ok(scorer)
 }
 

@@ -1,6 +1,6 @@
 //! How well the head does on captions that it was not trained on.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use finecap_clip::{contrastive_loss, prompted};
 use finecap_metrics::{Ranks, Ties};
 use finecap_reward::{Corruption, GrammarScorer, Negatives};
@@ -8,25 +8,24 @@ use finecap_reward::{Corruption, GrammarScorer, Negatives};
 use super::loss::scalar;
 use super::{broken_versions, random_captions};
 use crate::TrainError;
-use crate::config::Config;
-use crate::data::Dataset;
 use crate::features::FeatureStore;
+use crate::job::Job;
 use crate::phase::Numbers;
 use crate::seeds::{Purpose, stream};
 
 /// One random caption of every image against a random broken version of it, the same each time;
-/// the first number is the score, minus the loss.
+/// the first number is the score, minus the loss. Nothing
+/// where there are no images.
 pub(super) fn validate(
+    job: &Job,
     scorer: &GrammarScorer,
-    config: &Config,
-    dataset: &Dataset,
     images: &[usize],
     features: Option<&FeatureStore>,
     negatives: &Negatives,
-    device: &Device,
 ) -> Result<Numbers, TrainError> {
+    let Job { config, dataset, device, .. } = *job;
     if images.is_empty() {
-        return Ok(vec![("score".into(), 0.0)]);
+        return Ok(Numbers::new());
     }
     let settings = &config.grammar;
     let mut rng = stream(config.seed, 0, Purpose::Validation);
