@@ -20,7 +20,9 @@ pub use error::ClipError;
 pub use folder::{ClipPipeline, prompted};
 pub use loss::{MAX_LOGIT_SCALE, contrastive_loss};
 pub use model::{Clip, ImageFeatures, normalize};
-pub use preprocess::{Fit, Picture, PreprocessConfig, decode_image, load_image};
+// Pictures are what the image tower reads.
+pub use finecap_data::{Picture, decode_image, load_image};
+pub use preprocess::{Fit, PreprocessConfig};
 pub use text::TextTower;
 pub use tokenizer::ClipTokenizer;
 pub use transformer::Transformer;

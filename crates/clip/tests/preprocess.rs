@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use finecap_clip::{ClipError, Fit, Picture, PreprocessConfig, decode_image, load_image};
+use finecap_clip::{Fit, Picture, PreprocessConfig, decode_image, load_image};
+use finecap_data::DataError;
 use image::{ImageFormat, Rgb, RgbImage};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -27,19 +28,23 @@ struct Fixture {
     size: u32,
 }
 
+/// Endings of pictures other than PNG.
+const KINDS: [&str; 5] = [".jpg", ".webp", ".gif", ".bmp", ".tiff"];
+
 fn fixtures() -> Vec<Fixture> {
     let names = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
     let mut fixtures: Vec<Fixture> = names
         .filter_map(|file| {
             let file = file.into_string().unwrap();
             let stem = file.strip_suffix(".png")?;
-            if stem.ends_with(".jpg") {
+            let other = |name: &str| KINDS.iter().any(|kind| name.ends_with(kind));
+            if other(stem) {
                 let (of, kind) = (stem.to_string(), String::new());
                 return Some(Fixture { file, of, kind, size: 0 });
             }
             let (of, rest) = stem.rsplit_once('.')?;
             let (kind, size) = rest.split_once('-')?;
-            let of = if of.ends_with(".jpg") { of.to_string() } else { format!("{of}.png") };
+            let of = if other(of) { of.to_string() } else { format!("{of}.png") };
             let (kind, size) = (kind.to_string(), size.parse().unwrap());
             Some(Fixture { file, of, kind, size })
         })
@@ -72,7 +77,7 @@ fn difference(fixture: &Fixture) -> (u8, f64) {
 #[test]
 fn every_pixel_is_pillows() {
     let fixtures = fixtures();
-    assert!(fixtures.len() >= 80, "{} fixtures", fixtures.len());
+    assert!(fixtures.len() >= 148, "{} fixtures", fixtures.len());
     let mut wrong = Vec::new();
     for fixture in fixtures {
         let (largest, mean) = difference(&fixture);
@@ -120,7 +125,7 @@ fn error_of(bytes: &[u8]) -> String {
     let path = folder.path().join("picture.png");
     fs::write(&path, bytes).unwrap();
     let error = load_image(&path).unwrap_err();
-    assert!(matches!(error, ClipError::Image { .. }));
+    assert!(matches!(error, DataError::Image { .. }));
     let error = error.to_string();
     assert!(error.contains("picture.png"), "{error}");
     assert!(!error.contains('\n'), "{error}");
@@ -152,8 +157,9 @@ fn unusable_files_are_named_with_a_reason() {
     let jpeg = fs::read(self::folder().join("baseline.jpg")).unwrap();
     for (bytes, reason) in [
         (&b""[..], "empty"),
-        (b"GIF89a not a picture", "neither a PNG nor a JPEG"),
-        (b"hello", "neither a PNG nor a JPEG"),
+        (b"GIF89a not a picture", "damaged or cut short"),
+        (b"hello", "no picture of a kind that is read (PNG, JPEG, WebP"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a web page or a drawing"),
         (&png[..png.len() / 2], "damaged or cut short"),
         (&jpeg[..jpeg.len() / 2], "cut short"),
         (&claiming(0, 1), "damaged"),
@@ -169,6 +175,26 @@ fn unusable_files_are_named_with_a_reason() {
 }
 
 #[test]
+fn kinds_that_would_not_be_pillows_are_refused_by_name() {
+    for (name, reason) in [
+        ("sixteen.bmp", "16 bits a pixel"),
+        ("palette.tiff", "a palette"),
+        ("bits.tiff", "compression of kind 4"),
+        ("jpeg.tiff", "compression of kind 7"),
+        ("floats.tiff", "no whole levels"),
+        ("turned.tiff", "an orientation"),
+        ("luminance.tiff", "colours of kind 6"),
+        ("picture.avif", "an AVIF picture"),
+        ("picture.jp2", "a JPEG 2000 picture"),
+        ("picture.ico", "an icon"),
+        ("picture.ppm", "no picture of a kind that is read"),
+    ] {
+        let error = load_image(&folder().join("refused").join(name)).unwrap_err().to_string();
+        assert!(error.contains(reason) && error.contains(name), "{error}");
+    }
+}
+
+#[test]
 fn content_decides_not_the_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("really-a-jpeg.png");
@@ -178,7 +204,19 @@ fn content_decides_not_the_name() {
 
 #[test]
 fn a_file_cut_anywhere_is_an_error_or_the_whole_picture() {
-    for name in ["palette.png", "rgba.png", "baseline.jpg", "progressive.jpg", "inks.jpg"] {
+    for name in [
+        "palette.png",
+        "rgba.png",
+        "baseline.jpg",
+        "progressive.jpg",
+        "inks.jpg",
+        "odd.webp",
+        "veiled-exact.webp",
+        "few.gif",
+        "raw-32.bmp",
+        "lzw.tiff",
+        "plain.tiff",
+    ] {
         let bytes = fs::read(folder().join(name)).unwrap();
         let whole = decode_image(&bytes, name).unwrap();
         for length in 0..bytes.len() {
@@ -212,7 +250,9 @@ proptest! {
         name in prop::sample::select(vec![
             "palette.png", "grey-alpha.png", "bits.png", "deep-grey.png", "palette-4-alpha.png",
             "interlaced.png", "baseline.jpg", "progressive.jpg", "odd-420.jpg", "grey.jpg",
-            "inks.jpg", "inks-420.jpg", "ycck.jpg",
+            "inks.jpg", "inks-420.jpg", "ycck.jpg", "odd.webp", "veiled.webp", "veiled-exact.webp",
+            "moving.webp", "woven.gif", "clear-margin.gif", "few.bmp", "masks-32.bmp", "lzw.tiff",
+            "deflate.tiff", "packed.tiff", "faint.tiff", "pages.tiff",
         ]),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {

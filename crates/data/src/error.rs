@@ -24,6 +24,14 @@ pub enum DataError {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A picture that cannot be used: unreadable, of a kind that is not read, damaged or too large.
+    #[error("image {what}: {reason}")]
+    Image {
+        /// The file's path, or what stands for it when the bytes came from memory.
+        what: String,
+        /// What is wrong with it and what would help.
+        reason: String,
+    },
     /// A name in a file could mean two images.
     #[error("{}: {clash}", path.display())]
     Name {

@@ -1,9 +1,11 @@
 //! Finding picture files by the names of images.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::names::without_picture_ending;
+use crate::picture::is_picture;
 use crate::{DataError, Names, Record};
 
 /// Deeper folders are not looked into, so that links that go round end.
@@ -15,25 +17,34 @@ pub struct PictureFolder {
     dir: PathBuf,
     /// Paths below the folder, with `/` between, in order.
     paths: Vec<String>,
+    /// Other files and what lies too deep, as paths below the folder.
+    left_out: Vec<String>,
     names: Names,
 }
 
 impl PictureFolder {
-    /// Lists the files that have a picture's ending.
+    /// Lists the files that have a picture's ending, and those of other names that begin as a picture
+    /// does.
     ///
     /// # Errors
     /// [`DataError::Io`] for a folder that can't be read.
     pub fn read(dir: &Path) -> Result<Self, DataError> {
-        let mut paths = Vec::new();
-        list(dir, "", 0, &mut paths)?;
+        let (mut paths, mut left_out) = (Vec::new(), Vec::new());
+        list(dir, "", 0, &mut paths, &mut left_out)?;
         paths.sort();
+        left_out.sort();
         let names = Names::of_files(paths.iter().map(String::as_str));
-        Ok(Self { dir: dir.to_path_buf(), paths, names })
+        Ok(Self { dir: dir.to_path_buf(), paths, left_out, names })
     }
 
     /// The pictures as paths below the folder, in order.
     pub fn paths(&self) -> &[String] {
         &self.paths
+    }
+
+    /// What else is in the folder: its other files, and folders that lie too deep.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// The whole path of one that is given below the folder.
@@ -89,20 +100,39 @@ impl PictureFolder {
     }
 }
 
-fn list(dir: &Path, below: &str, depth: usize, found: &mut Vec<String>) -> Result<(), DataError> {
+fn list(
+    dir: &Path,
+    below: &str,
+    depth: usize,
+    found: &mut Vec<String>,
+    left_out: &mut Vec<String>,
+) -> Result<(), DataError> {
     for entry in fs::read_dir(dir).map_err(DataError::io("read", dir))? {
         let entry = entry.map_err(DataError::io("read", dir))?;
-        let kind = entry.file_type().map_err(DataError::io("read", &entry.path()))?;
-        let name = format!("{below}{}", entry.file_name().to_string_lossy());
-        if kind.is_dir() || (kind.is_symlink() && entry.path().is_dir()) {
-            if depth < MAX_DEPTH {
-                list(&entry.path(), &format!("{name}/"), depth + 1, found)?;
-            }
-        } else if without_picture_ending(&name).len() < name.len() {
+        let path = entry.path();
+        let kind = entry.file_type().map_err(DataError::io("read", &path))?;
+        let file_name = entry.file_name();
+        let name = format!("{below}{}", file_name.to_string_lossy());
+        let is_dir = kind.is_dir() || (kind.is_symlink() && path.is_dir());
+        // A name that is no text could not be found again.
+        let is_hidden = file_name.to_str().is_none_or(|name| name.starts_with('.'));
+        if is_hidden || (is_dir && depth == MAX_DEPTH) {
+            left_out.push(name);
+        } else if is_dir {
+            list(&path, &format!("{name}/"), depth + 1, found, left_out)?;
+        } else if without_picture_ending(&name).len() < name.len() || begins_as_picture(&path) {
             found.push(name);
+        } else {
+            left_out.push(name);
         }
     }
     Ok(())
+}
+
+fn begins_as_picture(path: &Path) -> bool {
+    let mut head = Vec::with_capacity(32);
+    let file = path.is_file().then(|| File::open(path).ok()).flatten();
+    file.is_some_and(|file| file.take(32).read_to_end(&mut head).is_ok() && is_picture(&head))
 }
 
 #[cfg(test)]
@@ -158,5 +188,28 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         assert!(PictureFolder::read(&dir.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn everything_in_a_folder_is_a_picture_or_named_as_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("b/.hidden")).unwrap();
+        let png = b"\x89PNG\r\n\x1a\n";
+        let files: [(&str, &[u8]); 8] = [
+            ("a.jpe", b""),
+            ("b/c", png),
+            ("b/d.v2", png),
+            ("b/e.txt", b"a dog"),
+            (".DS_Store", b""),
+            ("._a.jpe", b""),
+            ("b/.hidden/f.png", png),
+            ("g.json", b"{}"),
+        ];
+        for (name, content) in files {
+            fs::write(dir.path().join(name), content).unwrap();
+        }
+        let folder = PictureFolder::read(dir.path()).unwrap();
+        assert_eq!(folder.paths(), ["a.jpe", "b/c", "b/d.v2"]);
+        assert_eq!(folder.left_out(), [".DS_Store", "._a.jpe", "b/.hidden", "b/e.txt", "g.json"]);
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 use finecap::captioner::CaptionerConfig;
-use finecap::clip::{ClipError, ClipPipeline, load_image};
-use finecap::train::{FeatureStore, preprocess_for};
+use finecap::clip::{ClipPipeline, load_image};
+use finecap::train::{FeatureStore, TrainError, preprocess_for};
 use rayon::prelude::*;
 
 /// Where image features come from.
@@ -27,7 +27,7 @@ pub struct Batch {
 }
 
 /// Pixels of the pictures of a batch.
-pub type Pixels = Vec<Result<Vec<f32>, ClipError>>;
+pub type Pixels = Vec<Result<Vec<f32>, TrainError>>;
 
 impl Source {
     /// A feature store, of which these images are described, or all.
@@ -83,7 +83,7 @@ impl Source {
     pub fn read(&self, images: Range<usize>) -> Pixels {
         match self {
             Self::Pictures(paths, pipeline, _) => {
-                let pixels = |path: &PathBuf| pipeline.preprocess.pixels(&load_image(path)?);
+                let pixels = |path: &PathBuf| Ok(pipeline.preprocess.pixels(&load_image(path)?)?);
                 paths[images].par_iter().map(pixels).collect()
             }
             Self::Store(..) => Vec::new(),

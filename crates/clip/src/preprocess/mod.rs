@@ -1,21 +1,14 @@
 //! From pictures to the numbers that the image tower reads.
 
 mod file;
-mod jpeg;
-mod load;
-mod picture;
-mod png;
-mod resize;
 
 use std::borrow::Borrow;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use finecap_data::{Picture, Target};
 use image::RgbImage;
 
-use self::resize::Target;
 use crate::ClipError;
-pub use load::{decode_image, load_image};
-pub use picture::Picture;
 
 /// How a picture of any shape becomes a square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

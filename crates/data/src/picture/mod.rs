@@ -1,8 +1,20 @@
 //! A decoded picture in the mode that its file has, and what Pillow makes of each mode.
 
+mod bmp;
+mod gif;
+mod jpeg;
+mod load;
+mod png;
+mod resize;
+mod tiff;
+mod webp;
+
 use image::RgbImage;
 
-use super::resize::{Target, nearest, resize_crop, resize_crop_16};
+pub(crate) use load::is_picture;
+pub use load::{decode_image, load_image};
+pub use resize::Target;
+use resize::{nearest, resize_crop, resize_crop_16};
 
 /// A picture as its file holds it.
 ///
@@ -10,14 +22,14 @@ use super::resize::{Target, nearest, resize_crop, resize_crop_16};
 /// same: alpha weighs colours, palettes have no values between.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) pixels: Pixels,
+    width: u32,
+    height: u32,
+    pixels: Pixels,
 }
 
 /// Pixels row by row. In brackets Pillow's names of the modes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Pixels {
+enum Pixels {
     /// Grey (L).
     Grey(Vec<[u8; 1]>),
     /// Grey and alpha (LA).
@@ -34,7 +46,25 @@ pub(super) enum Pixels {
     Indexed(Vec<[u8; 3]>),
 }
 
+impl Pixels {
+    fn len(&self) -> usize {
+        match self {
+            Self::Grey(pixels) => pixels.len(),
+            Self::GreyAlpha(pixels) => pixels.len(),
+            Self::Rgb(pixels) | Self::Indexed(pixels) => pixels.len(),
+            Self::Rgba(pixels) | Self::Cmyk(pixels) => pixels.len(),
+            Self::Grey16(pixels) => pixels.len(),
+        }
+    }
+}
+
 impl Picture {
+    /// A picture of `width · height` pixels; `None` for another number of them.
+    fn new(width: u32, height: u32, pixels: Pixels) -> Option<Self> {
+        let wanted = (width as usize).checked_mul(height as usize)?;
+        (pixels.len() == wanted).then_some(Self { width, height, pixels })
+    }
+
     /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.width
@@ -61,8 +91,9 @@ impl Picture {
         RgbImage::from_raw(self.width, self.height, pixels.into_flattened()).unwrap_or_default()
     }
 
-    /// Resizes in the picture's own mode and cuts a square out, as Pillow does.
-    pub(super) fn resize_crop(&self, target: &Target) -> Picture {
+    /// Resizes in the picture's own mode with Pillow's bicubic filter, and cuts a square out. The
+    /// picture must have pixels.
+    pub fn resize_crop(&self, target: &Target) -> Picture {
         let from = (self.width, self.height);
         let pixels = match &self.pixels {
             Pixels::Rgb(pixels) => Pixels::Rgb(resize_crop(pixels, from, target)),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use finecap_clip::decode_image;
+use finecap_data::decode_image;
 
 /// Numbers that repeat from run to run.
 fn next(state: &mut u64) -> u64 {

@@ -13,7 +13,8 @@ struct Window<W> {
 }
 
 /// What a picture is resized to, and the square that is cut out of that, which lies inside.
-pub(super) struct Target {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
     /// Width and height before the cut.
     pub size: (u32, u32),
     /// Left and top margin of the square.

@@ -4,7 +4,7 @@ use jpeg_decoder as inks;
 use libjpeg_turbo_rs::{ComponentInfo, DecodeLimits, Decoder, JpegError, PixelFormat};
 
 use super::load::{MAX_BYTES, MAX_SIDE, check_size, damaged, too_large};
-use super::picture::{Picture, Pixels};
+use super::{Picture, Pixels};
 
 /// Decodes a JPEG file. A rotation noted in EXIF is not applied.
 ///

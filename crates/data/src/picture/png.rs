@@ -5,7 +5,7 @@ use std::io::Cursor;
 use png::{ColorType, Decoder, DecodingError, Limits, Transformations};
 
 use super::load::{MAX_BYTES, check_size, damaged, too_large};
-use super::picture::{Picture, Pixels};
+use super::{Picture, Pixels};
 
 /// Decodes a PNG file. Of 16-bit channels only the high byte is kept, as Pillow does, but for grey.
 pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
