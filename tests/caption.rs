@@ -147,7 +147,7 @@ fn bad_input_is_one_sentence() {
         (&[image, "--clip", "wide/clip/model"], "features are 32 wide"),
         (&["--features", "nowhere"], "nowhere"),
         (&["no.png", "--features", "run/features"], "no.png"),
-        (&["data"], "no PNG or JPEG files in data"),
+        (&["run"], "run: has no pictures in it"),
         (&[image, "--output", "no/such/folder.json"], "no/such/folder.json"),
     ] {
         let message = fail(&mut caption(&world, arguments));

@@ -9,7 +9,7 @@ use std::process::Command;
 use burn::tensor::{Device, Tensor};
 use common::{World, fail, finecap, succeed};
 use finecap::clip::{ClipPipeline, load_image};
-use finecap::train::{NpyReader, NpyWriter};
+use finecap::train::{NpyReader, write_npy};
 
 fn read(path: &Path) -> (Vec<usize>, Vec<f32>) {
     let mut reader = NpyReader::open(path).unwrap();
@@ -109,9 +109,8 @@ fn pictures_become_rows_in_the_order_of_their_names() {
     close(&two, &[&unit[4 * width..5 * width], &unit[7 * width..8 * width]].concat());
     let pixels = world.path("pixels.npy");
     let size = clip.preprocess.size as usize;
-    let mut writer = NpyWriter::create(&pixels, &[3, size, size]).unwrap();
-    writer.write_rows(&values(clip.preprocess.batch(&pictures, &device).unwrap())).unwrap();
-    writer.finish().unwrap();
+    let batch = values(clip.preprocess.batch(&pictures, &device).unwrap());
+    write_npy(&pixels, pictures.len(), &[3, size, size], batch).unwrap();
     let (_, prepared) = embed("prepared.npy", &mut |c| {
         c.arg("--pixels").arg(&pixels);
     });
@@ -150,12 +149,10 @@ fn bad_input_is_named_and_leaves_nothing() {
     let twice = image(&[&picture, &picture]);
     assert!(twice.contains("same name") && twice.contains("000001.png"), "{twice}");
     fs::create_dir(world.path("empty")).unwrap();
-    assert!(image(&[&world.path("empty")]).contains("no PNG or JPEG files"));
+    assert!(image(&[&world.path("empty")]).contains("has no pictures in it"));
 
     let pixels = world.path("pixels.npy");
-    let mut writer = NpyWriter::create(&pixels, &[3, 15, 16]).unwrap();
-    writer.write_rows(&[0.0; 3 * 15 * 16]).unwrap();
-    writer.finish().unwrap();
+    write_npy(&pixels, 1, &[3, 15, 16], [0.0; 3 * 15 * 16]).unwrap();
     let prepared = || {
         let mut command = on_clip(&world, &["embed", "image"]);
         fail(command.arg("--pixels").arg(&pixels).arg("--output").arg(&output))
@@ -170,5 +167,5 @@ fn bad_input_is_named_and_leaves_nothing() {
     }
     let mut command = on_clip(&world, &["embed", "image", "--output", "no/such/folder/a.npy"]);
     let nowhere = fail(command.arg("--input").arg(&picture));
-    assert!(nowhere.contains("no/such/folder/a.npy"), "{nowhere}");
+    assert!(nowhere.contains("no/such/folder"), "{nowhere}");
 }

@@ -12,7 +12,7 @@ use finecap::captioner::{FeatureSource, FeatureSpec};
 use finecap::clip::{
     ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig, ResNetConfig, VisionConfig,
 };
-use finecap::train::{FeatureStore, GridType, NpyWriter, TrainError};
+use finecap::train::{FeatureStore, GridType, TrainError, write_npy};
 use serde_json::Value;
 
 /// A CLIP with a small random ResNet that reads 32 pixels, grids 64 wide.
@@ -57,10 +57,8 @@ fn arrays(world: &World, dir: &str, first: usize) {
     fs::create_dir(world.path(dir)).unwrap();
     for image in 0..20 {
         let path = world.path(&format!("{dir}/{image:06}.npy"));
-        let mut writer = NpyWriter::create(&path, &[3]).unwrap();
-        let values: Vec<f32> = (0..12).map(|i| (first + image * 12 + i) as f32).collect();
-        writer.write_rows(&values).unwrap();
-        writer.finish().unwrap();
+        let values = (0..12).map(|i| (first + image * 12 + i) as f32);
+        write_npy(&path, 4, &[3], values).unwrap();
     }
 }
 

@@ -10,7 +10,7 @@ use std::process::Command;
 use burn::tensor::{Device, Tensor};
 use common::{World, fail, finecap, succeed};
 use finecap::clip::{ClipPipeline, Fit, PreprocessConfig, load_image};
-use finecap::train::{Dataset, FeatureStore, NpyWriter};
+use finecap::train::{Dataset, FeatureStore, write_npy};
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
@@ -125,9 +125,7 @@ fn an_extraction_cut_short_inside_a_row_goes_on() {
 /// An array `feat` as numpy.savez writes it, but for compression.
 fn npz(path: &Path, shape: &[usize], values: &[f32]) {
     let array = path.with_extension("npy");
-    let mut writer = NpyWriter::create(&array, &shape[1..]).unwrap();
-    writer.write_rows(values).unwrap();
-    writer.finish().unwrap();
+    write_npy(&array, shape[0], &shape[1..], values.iter().copied()).unwrap();
     let bytes = fs::read(&array).unwrap();
     fs::remove_file(array).unwrap();
     let mut crc = flate2::Crc::new();

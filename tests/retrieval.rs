@@ -6,13 +6,11 @@ use std::path::Path;
 use std::process::Command;
 
 use common::{fail, finecap, succeed};
-use finecap::train::NpyWriter;
+use finecap::train::write_npy;
 use serde_json::{Value, json};
 
 fn write(path: &Path, rows: &[[f32; 2]]) {
-    let mut file = NpyWriter::create(path, &[2]).unwrap();
-    file.write_rows(&rows.concat()).unwrap();
-    file.finish().unwrap();
+    write_npy(path, rows.len(), &[2], rows.concat()).unwrap();
 }
 
 fn eval(dir: &Path, texts: &str) -> Command {

@@ -1,5 +1,6 @@
 //! Commands.
 
+mod bad_pictures;
 mod caption;
 mod convert;
 mod data;
@@ -9,7 +10,6 @@ mod eval;
 mod features;
 mod inspect;
 mod lines;
-mod pictures;
 mod prepare;
 mod report;
 mod scenes;

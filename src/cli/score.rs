@@ -9,9 +9,13 @@ use finecap::clip::ClipPipeline;
 use finecap::data::{CaptionFile, DataError, PictureFolder, ReadOptions, Record};
 use finecap::files::write_json;
 use finecap::reward::{ClipScoreConfig, GrammarScorer};
-use finecap::train::{CaptionedPicture, Progress, caption_words, clip_scores};
+use finecap::train::{
+    CaptionedPicture, KeptRows, PICTURE_BATCH, Progress, caption_words, clip_features, clip_scores,
+    text_tower_fingerprint,
+};
 use serde_json::{Map, Value, json};
 
+use super::bad_pictures::{BadPictures, Skipped};
 use super::data::{ColumnsArgs, captions};
 
 /// Captions that the grammar head reads together.
@@ -48,6 +52,8 @@ pub struct Score {
     /// File for the scores, under the same keys.
     #[arg(long, value_name = "JSON")]
     output: PathBuf,
+    #[command(flatten)]
+    bad: BadPictures,
 }
 
 /// A name of scores, and one score for each caption in order.
@@ -57,10 +63,15 @@ impl Score {
     pub fn run(self, device: &Device) -> Result<()> {
         let candidates = captions(&self.candidates, &self.columns.options())?;
         let mut columns: Vec<Column> = Vec::new();
+        let mut skipped = Skipped::new(&self.bad);
+        let mut unfinished = None;
         if let (Some(images), Some(clip)) = (&self.images, &self.clip) {
             let pictures = self.pictures(images, &candidates)?;
             let pipeline = ClipPipeline::load(clip, device)?;
-            columns.extend(self.clip_columns(&pictures, &pipeline, device)?);
+            let (found, rows) =
+                self.clip_columns(&candidates, &pictures, &pipeline, &mut skipped, device)?;
+            columns.extend(found);
+            unfinished = Some(rows);
         }
         if let Some(grammar) = &self.grammar {
             let scorer = GrammarScorer::load(&model_dir(grammar)?, device)?;
@@ -72,11 +83,16 @@ impl Score {
             }
             columns.push(("grammar", scores));
         }
-        write_json(&self.output, &self.scored(&candidates, &columns))?;
-        for (name, scores) in &columns {
-            let sum: f64 = scores.iter().map(|&score| f64::from(score)).sum();
-            println!("{name}: {:.4}", sum / scores.len() as f64);
+        write_json(&self.output, &scored(&candidates, &columns, &skipped))?;
+        if let Some(rows) = unfinished {
+            rows.remove()?;
         }
+        for (name, scores) in &columns {
+            let scored: Vec<f64> =
+                scores.iter().filter(|score| !score.is_nan()).map(|&score| score.into()).collect();
+            println!("{name}: {:.4}", scored.iter().sum::<f64>() / scored.len() as f64);
+        }
+        skipped.report(candidates.records.len());
         let captions = columns.first().map_or(0, |(_, scores)| scores.len());
         eprintln!("{captions} captions scored -> {}", self.output.display());
         Ok(())
@@ -107,48 +123,87 @@ impl Score {
         candidates.records.iter().zip(places).map(of).collect()
     }
 
+    /// CLIPScore, and RefCLIPScore where there are references, and the rows that they were kept in.
     fn clip_columns(
         &self,
+        candidates: &CaptionFile,
         pictures: &[CaptionedPicture],
         pipeline: &ClipPipeline,
+        skipped: &mut Skipped,
         device: &Device,
-    ) -> Result<Vec<Column>> {
+    ) -> Result<(Vec<Column>, KeptRows)> {
         let config = ClipScoreConfig { prompt: self.prompt.clone(), weight: self.weight };
-        let (mut clip_s, mut ref_clip_s) = (Vec::new(), Vec::new());
-        let mut progress = Progress::new("pictures", 0, pictures.len());
-        clip_scores(pictures, pipeline, &config, device, |scores| -> Result<()> {
-            clip_s.extend(scores.clip_s);
-            ref_clip_s.extend(scores.ref_clip_s);
-            progress.set(scores.pictures.end, String::new);
+        let names: Vec<String> =
+            candidates.records.iter().map(|record| record.name.clone()).collect();
+        let texts: Vec<_> = pictures.iter().map(|p| (&p.captions, &p.references)).collect();
+        let what = json!({
+            "model": clip_features(pipeline, &pipeline.preprocess)?,
+            "text_tower": text_tower_fingerprint(&pipeline.model)?,
+            "images": names,
+            "texts": texts,
+            "prompt": self.prompt,
+            "weight": self.weight,
+        });
+        // One row for each picture: all scores of its captions, as many as the longest list has.
+        let most = pictures.iter().map(|picture| picture.captions.len()).max().unwrap_or(0);
+        let kinds = if self.references.is_some() { 2 } else { 1 };
+        let width = most * kinds;
+        let mut rows = KeptRows::begin(&self.output, &what, width, PICTURE_BATCH, self.bad.resume)?;
+        skipped.recall(&mut rows, &names)?;
+        let mut progress = Progress::new("pictures", rows.rows(), pictures.len());
+        let first = rows.rows();
+        clip_scores(pictures, pipeline, &config, device, first, |scores| -> Result<()> {
+            skipped.note(scores.failed, |line| progress.note(line))?;
+            let mut at = 0;
+            for place in scores.range.clone() {
+                let mut row = vec![f32::NAN; width];
+                if scores.pictures.binary_search(&place).is_ok() {
+                    let own = at..at + pictures[place].captions.len();
+                    at = own.end;
+                    row[..own.len()].copy_from_slice(&scores.clip_s[own.clone()]);
+                    if kinds == 2 {
+                        row[most..most + own.len()].copy_from_slice(&scores.ref_clip_s[own]);
+                    }
+                }
+                rows.push(&row)?;
+            }
+            progress.set(scores.range.end, String::new);
             Ok(())
         })?;
         progress.finish("");
-        let mut columns = vec![("CLIPScore", clip_s)];
-        if self.references.is_some() {
-            columns.push(("RefCLIPScore", ref_clip_s));
+        let mut columns = vec![("CLIPScore", Vec::new()), ("RefCLIPScore", Vec::new())];
+        columns.truncate(kinds);
+        for (row, picture) in rows.each()?.zip(pictures) {
+            let row = row?;
+            for (kind, (_, scores)) in columns.iter_mut().enumerate() {
+                scores.extend_from_slice(&row[kind * most..][..picture.captions.len()]);
+            }
         }
-        Ok(columns)
+        Ok((columns, rows))
     }
+}
 
-    /// The scores of each image: by name with pictures, the bare probability without; a list where
-    /// the captions are one.
-    fn scored(&self, candidates: &CaptionFile, columns: &[Column]) -> Map<String, Value> {
-        let mut first = 0;
-        let entry = |record: &Record| {
-            let own = first..first + record.captions.len();
-            first = own.end;
-            let of = |scores: &[f32]| match record.is_list || own.len() != 1 {
-                false => json!(scores[own.start]),
-                true => json!(scores[own.clone()]),
-            };
-            let scores = match columns {
-                [("grammar", scores)] => of(scores),
-                columns => columns.iter().map(|(name, s)| (name.to_string(), of(s))).collect(),
-            };
-            (record.name.clone(), scores)
+/// The scores of each image: by name with pictures, the bare probability without; a list where the
+/// captions are one; null where the picture was skipped.
+fn scored(candidates: &CaptionFile, columns: &[Column], skipped: &Skipped) -> Map<String, Value> {
+    let mut first = 0;
+    let mut all = Map::new();
+    for (place, record) in candidates.records.iter().enumerate() {
+        let own = first..first + record.captions.len();
+        first = own.end;
+        let of = |scores: &[f32]| match record.is_list || own.len() != 1 {
+            false => json!(scores[own.start]),
+            true => json!(scores[own.clone()]),
         };
-        candidates.records.iter().map(entry).collect()
+        let scores = match columns {
+            [("grammar", scores)] => of(scores),
+            columns => columns.iter().map(|(name, s)| (name.to_string(), of(s))).collect(),
+        };
+        if skipped.keeps(place) {
+            all.insert(record.name.clone(), scores);
+        }
     }
+    all
 }
 
 fn texts(record: &Record) -> Vec<String> {

@@ -14,8 +14,19 @@ fn folder() -> PathBuf {
     Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap()).join("../../fixtures/preprocess")
 }
 
+/// Pictures of other kinds than PNG and JPEG.
+fn kinds() -> PathBuf {
+    folder().with_file_name("pictures")
+}
+
+/// The path of a picture in the one folder or the other.
+fn path(name: &str) -> PathBuf {
+    let path = folder().join(name);
+    if path.exists() { path } else { kinds().join(name) }
+}
+
 fn load(name: &str) -> Picture {
-    load_image(&folder().join(name)).unwrap()
+    load_image(&path(name)).unwrap()
 }
 
 /// A file that the reference made from a picture.
@@ -32,7 +43,8 @@ struct Fixture {
 const KINDS: [&str; 5] = [".jpg", ".webp", ".gif", ".bmp", ".tiff"];
 
 fn fixtures() -> Vec<Fixture> {
-    let names = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name());
+    let entries = [folder(), kinds()].map(|dir| fs::read_dir(dir).unwrap()).into_iter().flatten();
+    let names = entries.map(|entry| entry.unwrap().file_name());
     let mut fixtures: Vec<Fixture> = names
         .filter_map(|file| {
             let file = file.into_string().unwrap();
@@ -189,7 +201,7 @@ fn kinds_that_would_not_be_pillows_are_refused_by_name() {
         ("picture.ico", "an icon"),
         ("picture.ppm", "no picture of a kind that is read"),
     ] {
-        let error = load_image(&folder().join("refused").join(name)).unwrap_err().to_string();
+        let error = load_image(&kinds().join("refused").join(name)).unwrap_err().to_string();
         assert!(error.contains(reason) && error.contains(name), "{error}");
     }
 }
@@ -217,7 +229,7 @@ fn a_file_cut_anywhere_is_an_error_or_the_whole_picture() {
         "lzw.tiff",
         "plain.tiff",
     ] {
-        let bytes = fs::read(folder().join(name)).unwrap();
+        let bytes = fs::read(path(name)).unwrap();
         let whole = decode_image(&bytes, name).unwrap();
         for length in 0..bytes.len() {
             if let Ok(picture) = decode_image(&bytes[..length], name) {
@@ -256,7 +268,7 @@ proptest! {
         ]),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
     ) {
-        let mut bytes = fs::read(folder().join(name)).unwrap();
+        let mut bytes = fs::read(path(name)).unwrap();
         for (at, value) in flips {
             let at = at.index(bytes.len());
             bytes[at] = value;

@@ -1,4 +1,4 @@
-//! Encoding pictures while the next ones are read.
+//! Reading and preparing pictures while others are encoded.
 
 use std::borrow::Borrow;
 use std::ops::Range;
@@ -11,39 +11,74 @@ use crate::TrainError;
 use crate::prefetch::prefetch;
 
 /// Pictures prepared and encoded together.
-pub(crate) const BATCH: usize = 32;
+pub const PICTURE_BATCH: usize = 32;
+
+/// Some successive pictures, prepared.
+pub struct PixelBatch {
+    /// All places of the batch.
+    pub range: Range<usize>,
+    /// Places of the pictures that could be read, in order.
+    pub places: Vec<usize>,
+    /// Their pixels, `[B, 3, S, S]`; `None` where there are none.
+    pub pixels: Option<Tensor<4>>,
+    /// Places of the others, and why.
+    pub failed: Vec<(usize, TrainError)>,
+}
+
+impl PixelBatch {
+    /// The pixels of all pictures, `[B, 3, S, S]`.
+    ///
+    /// # Errors
+    /// That of the first picture that could not be read.
+    pub fn all(mut self) -> Result<Tensor<4>, TrainError> {
+        match (self.failed.is_empty(), self.pixels) {
+            (true, Some(pixels)) => Ok(pixels),
+            _ => Err(self.failed.swap_remove(0).1),
+        }
+    }
+}
 
 /// Reads and prepares the pictures of `range` on all cores, a little ahead, and hands them over in
-/// order as batches of pixels `[B, 3, S, S]`, so that memory does not grow with their number.
+/// order, at most [`PICTURE_BATCH`] at a time, so that memory does not grow with their number.
 ///
 /// # Errors
-/// The first of `load` or `each`, after which nothing more is handed over.
+/// Those of `each`, after which nothing more is handed over.
 pub fn each_batch<I, E>(
     range: Range<usize>,
     preprocess: &PreprocessConfig,
     device: &Device,
     load: impl Fn(usize) -> Result<I, TrainError> + Sync + Send,
-    mut each: impl FnMut(Range<usize>, Tensor<4>) -> Result<(), E>,
+    mut each: impl FnMut(PixelBatch) -> Result<(), E>,
 ) -> Result<(), E>
 where
     I: Borrow<Picture>,
-    E: From<TrainError>,
 {
     let Range { start, end } = range;
-    let of_batch = |step: usize| start + step * BATCH..end.min(start + (step + 1) * BATCH);
-    let make = |step: usize| -> Result<Vec<Vec<f32>>, TrainError> {
+    let of_batch =
+        |step: usize| start + step * PICTURE_BATCH..end.min(start + (step + 1) * PICTURE_BATCH);
+    let make = |step: usize| -> Vec<Result<Vec<f32>, TrainError>> {
         let pixels = |i: usize| Ok(preprocess.pixels(load(i)?.borrow())?);
         of_batch(step).into_par_iter().map(pixels).collect()
     };
-    let batches = end.saturating_sub(start).div_ceil(BATCH);
+    let batches = end.saturating_sub(start).div_ceil(PICTURE_BATCH);
     let Some(last) = batches.checked_sub(1) else { return Ok(()) };
     prefetch(0..=last, make, |batches| {
-        for (step, pixels) in batches {
-            let pixels = pixels?;
+        for (step, read) in batches {
+            let range = of_batch(step);
+            let (mut places, mut failed, mut values) = (Vec::new(), Vec::new(), Vec::new());
+            for (place, pixels) in range.clone().zip(read) {
+                match pixels {
+                    Ok(pixels) => {
+                        places.push(place);
+                        values.extend(pixels);
+                    }
+                    Err(error) => failed.push((place, error)),
+                }
+            }
             let size = preprocess.size as usize;
-            let shape = [pixels.len(), 3, size, size];
-            let pixels = TensorData::new(pixels.concat(), shape);
-            each(of_batch(step), Tensor::from_data(pixels, device))?;
+            let data = TensorData::new(values, [places.len(), 3, size, size]);
+            let pixels = (!places.is_empty()).then(|| Tensor::from_data(data, device));
+            each(PixelBatch { range, places, pixels, failed })?;
         }
         Ok(())
     })
@@ -65,8 +100,13 @@ mod tests {
         let device = Device::flex();
         let mut seen = Vec::new();
         let mut run = |range: Range<usize>| {
-            each_batch(range, &config, &device, load, |range, pixels| {
-                assert_eq!(pixels.dims(), [range.len(), 3, 2, 2]);
+            each_batch(range, &config, &device, load, |batch| {
+                let (range, places) = (batch.range.clone(), batch.places.clone());
+                let expected: Vec<usize> = range.filter(|&place| place != 80).collect();
+                assert_eq!(places, expected);
+                assert_eq!(batch.failed.len(), batch.range.len() - places.len());
+                let pixels = batch.all()?;
+                assert_eq!(pixels.dims(), [places.len(), 3, 2, 2]);
                 let red = pixels.narrow(1, 0, 1).narrow(2, 0, 1).narrow(3, 0, 1).into_data();
                 let level = |x: f32| ((x * config.std[0] + config.mean[0]) * 255.0).round();
                 seen.extend(red.iter::<f32>().map(level));

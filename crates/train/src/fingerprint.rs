@@ -14,7 +14,18 @@ use crate::data::Dataset;
 /// # Errors
 /// [`TrainError::Device`] where they cannot be read back.
 pub(crate) fn image_tower_fingerprint(clip: &Clip) -> Result<String, TrainError> {
-    let fields = &["vision_model", "visual_projection"];
+    tower_fingerprint(clip, &["vision_model", "visual_projection"])
+}
+
+/// Hash of the weights that embed texts, with their names and shapes.
+///
+/// # Errors
+/// [`TrainError::Device`] where they cannot be read back.
+pub fn text_tower_fingerprint(clip: &Clip) -> Result<String, TrainError> {
+    tower_fingerprint(clip, &["text_model", "text_projection"])
+}
+
+fn tower_fingerprint(clip: &Clip, fields: &'static [&'static str]) -> Result<String, TrainError> {
     let mut weights = Weights { hasher: Sha256::new(), fields, path: Vec::new(), failed: None };
     clip.visit(&mut weights);
     match weights.failed {
@@ -104,8 +115,11 @@ mod tests {
         let clip = ClipConfig::tiny(20, 18, 19).init(&device).unwrap();
         let image = image_tower_fingerprint(&clip).unwrap();
         let tokens = Tensor::ones(clip.token_embeddings().dims(), &device);
+        let text = text_tower_fingerprint(&clip).unwrap();
         let tuned = clip.with_token_embeddings(tokens).unwrap();
         assert_eq!(image_tower_fingerprint(&tuned).unwrap(), image);
+        assert_ne!(text_tower_fingerprint(&tuned).unwrap(), text);
+        assert_ne!(text, image);
         let other = ClipConfig::tiny(20, 18, 19).init(&device).unwrap();
         assert_ne!(image_tower_fingerprint(&other).unwrap(), image);
     }

@@ -20,6 +20,7 @@ mod fingerprint;
 mod gradients;
 mod grammar;
 mod job;
+mod kept_rows;
 mod mle;
 mod neighbours;
 mod npy;
@@ -47,16 +48,18 @@ pub use config::{
     TermSettings, TokenEmbeddings, TokenizerKind, Tower,
 };
 pub use data::{Dataset, ImageRecord, ImageSource, Split, caption_words, epoch_order};
-pub use encode::each_batch;
+pub use encode::{PICTURE_BATCH, PixelBatch, each_batch};
 pub use error::TrainError;
 pub use eval::{Captioned, Evaluation, EvaluationFile, Evaluator, ScoredCaption, greedy_captions};
 pub use features::{Extraction, FeatureStore, GridType, clip_features, preprocess_for};
 pub use finecap_data::PictureFolder;
+pub use fingerprint::text_tower_fingerprint;
 pub use gradients::clip_global_norm;
 pub use grammar::train_grammar;
 pub use job::{Job, Resume};
+pub use kept_rows::KeptRows;
 pub use mle::train_mle;
-pub use npy::{NpyReader, NpyWriter};
+pub use npy::{NpyReader, write_npy};
 pub use prefetch::prefetch;
 pub use progress::Progress;
 pub use rewards::{RewardModels, cider_table};

@@ -1,46 +1,29 @@
-//! NumPy's `.npy` files: float arrays, written and read row by row.
-//!
-//! The format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
+//! NumPy's `.npy` files: arrays of floats, read row by row and written whole.
 
-use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use finecap_files::write_file;
 use half::f16;
+use npyz::{DType, NpyFile, NpyHeader, Order, WriteOptions, WriterBuilder};
 
 use crate::TrainError;
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
-/// The header is written with room for any number of rows, which is known only at the end.
-const HEADER: usize = 128;
-/// The longest header that is read, in bytes.
-const MAX_HEADER: usize = 1 << 16;
-
-/// How numbers lie in a file, little endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    F16,
-    F32,
-    F64,
-}
-
-impl Kind {
-    fn bytes(self) -> usize {
-        match self {
-            Self::F16 => 2,
-            Self::F32 => 4,
-            Self::F64 => 8,
-        }
-    }
-}
+/// Rows are reserved for at most this many numbers ahead, whatever a header promises.
+const MAX_RESERVED: usize = 1 << 20;
 
 /// An array that is read row by row, in C order.
-pub struct NpyReader<R> {
-    source: R,
+pub struct NpyReader<R: Read> {
+    numbers: Numbers<R>,
     path: PathBuf,
-    kind: Kind,
     shape: Vec<usize>,
-    rows_read: usize,
+}
+
+enum Numbers<R: Read> {
+    F16(npyz::NpyReader<f16, R>),
+    F32(npyz::NpyReader<f32, R>),
+    F64(npyz::NpyReader<f64, R>),
 }
 
 impl NpyReader<BufReader<File>> {
@@ -49,19 +32,20 @@ impl NpyReader<BufReader<File>> {
     /// # Errors
     /// Those of [`new`](Self::new), and for a file that can't be opened or has another length.
     pub fn open(path: &Path) -> Result<Self, TrainError> {
-        let file = File::open(path).map_err(TrainError::io("read", path))?;
-        let mut reader = Self::new(BufReader::new(file), path)?;
         let io = |error| TrainError::io("read", path)(error);
-        let start = reader.source.stream_position().map_err(io)?;
-        let found = reader.source.get_ref().metadata().map_err(io)?.len() - start;
-        let expected = reader.shape.iter().product::<usize>() as u64 * reader.kind.bytes() as u64;
+        let mut source = BufReader::new(File::open(path).map_err(io)?);
+        let header = NpyHeader::from_reader(&mut source).map_err(|error| unread(path, &error))?;
+        let (shape, bytes) = check(&header).map_err(|problem| TrainError::file(path, problem))?;
+        let start = source.stream_position().map_err(io)?;
+        let found = source.get_ref().metadata().map_err(io)?.len().saturating_sub(start);
+        let expected = shape.iter().product::<usize>() as u64 * bytes;
         if found != expected {
             let problem = format!(
                 "holds {found} bytes of numbers where its header promises {expected}: it was cut short or damaged, make it again"
             );
             return Err(TrainError::file(path, problem));
         }
-        Ok(reader)
+        Self::with_header(header, source, shape, path)
     }
 }
 
@@ -72,30 +56,26 @@ impl<R: Read> NpyReader<R> {
     /// What is not a `.npy` file; numbers that are not little-endian float16, float32 or float64;
     /// Fortran order; no dimensions.
     pub fn new(mut source: R, path: &Path) -> Result<Self, TrainError> {
-        let wrong = |problem: String| TrainError::file(path, problem);
-        let cut = |_| wrong("is not a .npy file, or cut short: save it with numpy.save".into());
-        let mut start = [0; 8];
-        source.read_exact(&mut start).map_err(cut)?;
-        if !start.starts_with(MAGIC) {
-            return Err(cut(std::io::ErrorKind::InvalidData.into()));
-        }
-        let length = if start[6] == 1 {
-            let mut length = [0; 2];
-            source.read_exact(&mut length).map_err(cut)?;
-            u16::from_le_bytes(length).into()
-        } else {
-            let mut length = [0; 4];
-            source.read_exact(&mut length).map_err(cut)?;
-            u32::from_le_bytes(length) as usize
+        let header = NpyHeader::from_reader(&mut source).map_err(|error| unread(path, &error))?;
+        let (shape, _) = check(&header).map_err(|problem| TrainError::file(path, problem))?;
+        Self::with_header(header, source, shape, path)
+    }
+
+    fn with_header(
+        header: NpyHeader,
+        source: R,
+        shape: Vec<usize>,
+        path: &Path,
+    ) -> Result<Self, TrainError> {
+        let kind = header.dtype().descr();
+        let file = NpyFile::with_header(header, source);
+        let wrong = |error: npyz::DTypeError| TrainError::file(path, error.to_string());
+        let numbers = match kind.as_str() {
+            "'<f2'" => Numbers::F16(file.data().map_err(wrong)?),
+            "'<f4'" => Numbers::F32(file.data().map_err(wrong)?),
+            _ => Numbers::F64(file.data().map_err(wrong)?),
         };
-        if length > MAX_HEADER {
-            return Err(wrong(format!("has a header of {length} bytes, too long to be true")));
-        }
-        let mut header = vec![0; length];
-        source.read_exact(&mut header).map_err(cut)?;
-        let header = String::from_utf8_lossy(&header).into_owned();
-        let (kind, shape) = parse(&header).map_err(wrong)?;
-        Ok(Self { source, path: path.to_path_buf(), kind, shape, rows_read: 0 })
+        Ok(Self { numbers, path: path.to_path_buf(), shape })
     }
 
     /// Lengths of all dimensions; the first counts the rows. At least one.
@@ -118,25 +98,12 @@ impl<R: Read> NpyReader<R> {
     /// # Errors
     /// For a file that is cut short.
     pub fn read_rows(&mut self, count: usize) -> Result<Vec<f32>, TrainError> {
-        let rows = count.min(self.rows() - self.rows_read);
-        let wanted = (rows * self.row_len() * self.kind.bytes()) as u64;
-        // Grows with what is there, whatever the header promises.
-        let mut bytes = Vec::new();
-        let read = (&mut self.source).take(wanted).read_to_end(&mut bytes);
-        read.map_err(TrainError::io("read", &self.path))?;
-        if bytes.len() as u64 != wanted {
-            return Err(TrainError::file(&self.path, "is cut short: make it again"));
+        let wanted = count.saturating_mul(self.row_len());
+        match &mut self.numbers {
+            Numbers::F16(numbers) => take(numbers, wanted, &self.path, f16::to_f32),
+            Numbers::F32(numbers) => take(numbers, wanted, &self.path, |x| x),
+            Numbers::F64(numbers) => take(numbers, wanted, &self.path, |x| x as f32),
         }
-        self.rows_read += rows;
-        Ok(match self.kind {
-            Kind::F16 => {
-                bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect()
-            }
-            Kind::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-            Kind::F64 => {
-                bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect()
-            }
-        })
     }
 
     /// All rows that are left, as float32.
@@ -148,134 +115,102 @@ impl<R: Read> NpyReader<R> {
     }
 }
 
-/// Kind and shape from a header, a Python dictionary such as
-/// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`.
-fn parse(header: &str) -> Result<(Kind, Vec<usize>), String> {
-    let value = |key: &str| {
-        let at = header.find(&format!("'{key}'"))?;
-        header[at..].split_once(':').map(|(_, value)| value.trim_start())
-    };
-    let missing = || "has no header of a .npy file: save it with numpy.save".to_string();
-    let descr = value("descr").ok_or_else(missing)?;
-    let kind = match descr.get(..5) {
-        Some("'<f2'") => Kind::F16,
-        Some("'<f4'") => Kind::F32,
-        Some("'<f8'") => Kind::F64,
+fn take<T: npyz::Deserialize, R: Read>(
+    numbers: &mut npyz::NpyReader<T, R>,
+    wanted: usize,
+    path: &Path,
+    to: impl Fn(T) -> f32,
+) -> Result<Vec<f32>, TrainError> {
+    let left = usize::try_from(numbers.len()).unwrap_or(usize::MAX);
+    let mut values = Vec::with_capacity(wanted.min(left).min(MAX_RESERVED));
+    for number in numbers.take(wanted) {
+        let cut = |_| TrainError::file(path, "is cut short: make it again");
+        values.push(to(number.map_err(cut)?));
+    }
+    Ok(values)
+}
+
+fn unread(path: &Path, error: &std::io::Error) -> TrainError {
+    let reason = error.to_string();
+    // Parsers repeat the text that they refuse, which may be long.
+    let reason = reason.lines().next().unwrap_or_default();
+    let problem = format!("is not a .npy file, or damaged ({reason}): save it with numpy.save");
+    TrainError::file(path, problem)
+}
+
+/// The shape, and the bytes of a number.
+fn check(header: &NpyHeader) -> Result<(Vec<usize>, u64), String> {
+    let kind = header.dtype().descr();
+    let bytes = match (header.dtype(), kind.as_str()) {
+        (DType::Plain(_), "'<f2'") => 2,
+        (DType::Plain(_), "'<f4'") => 4,
+        (DType::Plain(_), "'<f8'") => 8,
         _ => {
-            let found = descr.split_once(',').map_or(descr, |(found, _)| found).trim();
             return Err(format!(
-                "holds numbers of type {found}, but little-endian floats are needed: save it with numpy.save(file, array.astype('<f4'))"
+                "holds numbers of type {kind}, but little-endian floats are needed: save it with numpy.save(file, array.astype('<f4'))"
             ));
         }
     };
-    if value("fortran_order").ok_or_else(missing)?.starts_with("True") {
+    if header.order() == Order::Fortran && header.shape().len() > 1 {
         return Err(
             "is in Fortran order: save it with numpy.save(file, numpy.ascontiguousarray(array))"
                 .into(),
         );
     }
-    let shape = value("shape").and_then(|value| value.strip_prefix('(')?.split_once(')'));
-    let (shape, _) = shape.ok_or_else(missing)?;
-    let sides = shape.split(',').map(str::trim).filter(|side| !side.is_empty());
-    let shape: Vec<usize> =
-        sides.map(|side| side.parse().map_err(|_| missing())).collect::<Result<_, _>>()?;
+    let sides: Option<Vec<usize>> =
+        header.shape().iter().map(|&side| usize::try_from(side).ok()).collect();
+    // Also a product of the sides of empty arrays must be a number.
     let most = (isize::MAX as usize) / 8;
-    let size = shape.iter().try_fold(1usize, |size, &side| size.checked_mul(side));
-    if shape.is_empty() || size.is_none_or(|size| size > most) {
-        return Err(format!("has the shape ({shape:?}), but rows of numbers are needed"));
-    }
-    Ok((kind, shape))
-}
-
-/// A `.npy` file of float32 that grows row by row and appears, whole, under its name at the end.
-///
-/// Dropped before [`finish`](Self::finish), it leaves nothing behind.
-pub struct NpyWriter {
-    file: Option<BufWriter<File>>,
-    path: PathBuf,
-    temporary: PathBuf,
-    row_shape: Vec<usize>,
-    values: usize,
-}
-
-impl NpyWriter {
-    /// Begins a file whose rows have the shape `row_shape`.
-    ///
-    /// # Errors
-    /// [`TrainError::Io`].
-    pub fn create(path: &Path, row_shape: &[usize]) -> Result<Self, TrainError> {
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let temporary = path.with_file_name(format!(".{name}.new"));
-        let io = |error| TrainError::io("write", path)(error);
-        let mut file = BufWriter::new(File::create(&temporary).map_err(io)?);
-        file.write_all(&[0; HEADER]).map_err(io)?;
-        let (path, row_shape) = (path.to_path_buf(), row_shape.to_vec());
-        Ok(Self { file: Some(file), path, temporary, row_shape, values: 0 })
-    }
-
-    /// Appends whole rows.
-    ///
-    /// # Errors
-    /// [`TrainError::Io`].
-    pub fn write_rows(&mut self, values: &[f32]) -> Result<(), TrainError> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        for value in values {
-            file.write_all(&value.to_le_bytes())
-                .map_err(TrainError::io("write", &self.temporary))?;
-        }
-        self.values += values.len();
-        Ok(())
-    }
-
-    /// Writes the header, flushes everything to disk and gives the file its name.
-    ///
-    /// # Errors
-    /// [`TrainError::Io`].
-    pub fn finish(mut self) -> Result<(), TrainError> {
-        let Some(file) = self.file.take() else { return Ok(()) };
-        let rows = self.values / self.row_shape.iter().product::<usize>().max(1);
-        let header = header(rows, &self.row_shape);
-        let write = || -> std::io::Result<()> {
-            let mut file = file.into_inner().map_err(|error| error.into_error())?;
-            file.seek(SeekFrom::Start(0))?;
-            file.write_all(&header)?;
-            file.sync_all()?;
-            fs::rename(&self.temporary, &self.path)
-        };
-        write().map_err(|error| {
-            let _ = fs::remove_file(&self.temporary);
-            TrainError::io("write", &self.path)(error)
-        })
-    }
-}
-
-impl Drop for NpyWriter {
-    fn drop(&mut self) {
-        if self.file.is_some() {
-            let _ = fs::remove_file(&self.temporary);
-        }
-    }
-}
-
-fn header(rows: usize, row_shape: &[usize]) -> Vec<u8> {
-    let sides: Vec<String> = row_shape.iter().map(usize::to_string).collect();
-    // Python's tuple of one number keeps its comma.
-    let shape = match sides.join(", ") {
-        none if none.is_empty() => format!("({rows},)"),
-        sides => format!("({rows}, {sides})"),
+    let fits = |sides: &[usize]| {
+        let size = sides.iter().try_fold(1usize, |size, &side| size.checked_mul(side.max(1)));
+        size.is_some_and(|size| size <= most)
     };
-    let dictionary = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend([1, 0]);
-    bytes.extend(((HEADER - 10) as u16).to_le_bytes());
-    bytes.extend(dictionary.as_bytes());
-    bytes.resize(HEADER - 1, b' ');
-    bytes.push(b'\n');
-    bytes
+    match sides {
+        Some(sides) if !sides.is_empty() && fits(&sides) => Ok((sides, bytes)),
+        _ => Err(format!("has the shape {:?}, but rows of numbers are needed", header.shape())),
+    }
+}
+
+/// Writes an array of float32 of the shape `[rows, row_shape..]`; the file appears whole.
+///
+/// # Errors
+/// [`TrainError::Files`] or [`TrainError::Io`], as of a full disk or another number of values.
+pub fn write_npy(
+    path: &Path,
+    rows: usize,
+    row_shape: &[usize],
+    values: impl IntoIterator<Item = f32>,
+) -> Result<(), TrainError> {
+    try_write_npy(path, rows, row_shape, values.into_iter().map(Ok))
+}
+
+/// [`write_npy`] of values that are read from somewhere.
+pub(crate) fn try_write_npy(
+    path: &Path,
+    rows: usize,
+    row_shape: &[usize],
+    values: impl IntoIterator<Item = std::io::Result<f32>>,
+) -> Result<(), TrainError> {
+    let shape: Vec<u64> = [rows].iter().chain(row_shape).map(|&side| side as u64).collect();
+    write_file(path, |file| {
+        let write = || -> std::io::Result<()> {
+            let mut file = BufWriter::new(file);
+            let options = WriteOptions::new().default_dtype().shape(&shape);
+            let mut writer = options.writer(&mut file).begin_nd()?;
+            for value in values {
+                writer.push(&value?)?;
+            }
+            writer.finish()?;
+            file.flush()
+        };
+        write().map_err(TrainError::io("write", path))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn bytes(header: &str, numbers: &[u8]) -> Vec<u8> {
@@ -290,14 +225,7 @@ mod tests {
     fn rows_survive_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.npy");
-        let mut writer = NpyWriter::create(&path, &[2]).unwrap();
-        writer.write_rows(&[1.0, 2.0]).unwrap();
-        assert!(!path.exists());
-        writer.write_rows(&[3.0, 4.0, f32::MIN_POSITIVE, -0.0]).unwrap();
-        writer.finish().unwrap();
-        let start = fs::read(&path).unwrap();
-        let start = String::from_utf8_lossy(&start[10..HEADER]).into_owned();
-        assert!(start.starts_with("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }"));
+        write_npy(&path, 3, &[2], [1.0, 2.0, 3.0, 4.0, f32::MIN_POSITIVE, -0.0]).unwrap();
         let mut reader = NpyReader::open(&path).unwrap();
         assert_eq!((reader.shape(), reader.rows(), reader.row_len()), (&[3, 2][..], 3, 2));
         assert_eq!(reader.read_rows(1).unwrap(), [1.0, 2.0]);
@@ -307,20 +235,18 @@ mod tests {
     }
 
     #[test]
-    fn no_rows_and_flat_rows_have_pythons_shapes() {
-        let text = |rows, shape: &[usize]| String::from_utf8(header(rows, shape)[10..].to_vec());
-        assert!(text(0, &[3]).unwrap().contains("'shape': (0, 3), }"));
-        assert!(text(7, &[]).unwrap().contains("'shape': (7,), }"));
-        assert!(text(7, &[3, 4, 4]).unwrap().contains("'shape': (7, 3, 4, 4), }"));
-    }
-
-    #[test]
-    fn an_unfinished_file_leaves_nothing() {
+    fn shapes_survive_a_file() {
         let dir = tempfile::tempdir().unwrap();
-        let mut writer = NpyWriter::create(&dir.path().join("a.npy"), &[2]).unwrap();
-        writer.write_rows(&[1.0, 2.0]).unwrap();
-        drop(writer);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let path = dir.path().join("a.npy");
+        for (rows, shape) in [(0, &[3][..]), (7, &[]), (7, &[3, 4, 4])] {
+            let values = vec![0.5; rows * shape.iter().product::<usize>()];
+            write_npy(&path, rows, shape, values.clone()).unwrap();
+            let mut reader = NpyReader::open(&path).unwrap();
+            assert_eq!(reader.shape(), [&[rows], shape].concat());
+            assert_eq!(reader.read_all().unwrap(), values);
+        }
+        assert!(write_npy(&path, 2, &[2], [1.0; 3]).is_err());
+        assert_eq!(NpyReader::open(&path).unwrap().rows(), 7);
     }
 
     #[test]
@@ -351,9 +277,11 @@ mod tests {
             (bytes(&good.replace("<f4", "|O"), &numbers), "type '|O'"),
             (bytes(&good.replace("False", "True"), &numbers), "Fortran order"),
             (bytes(&good.replace("(1, 2)", "()"), &numbers), "rows of numbers"),
-            (bytes(&good.replace("(1, 2)", "(1, x)"), &numbers), "no header"),
+            (bytes(&good.replace("(1, 2)", "(1, x)"), &numbers), "not a .npy file"),
             (bytes(&good.replace("(1, 2)", "(9999999999999, 9999999999999)"), &[]), "rows of"),
-            (bytes("{}", &numbers), "no header"),
+            (bytes("{}", &numbers), "not a .npy file"),
+            (bytes(&"(".repeat(60_000), &numbers), "not a .npy file"),
+            (bytes(&good.replace("(1, 2)", "(0, 1099511627776, 1099511627776)"), &[]), "rows of"),
         ] {
             fs::write(&path, content).unwrap();
             let error = NpyReader::open(&path).err().unwrap().to_string();

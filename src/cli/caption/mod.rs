@@ -12,16 +12,13 @@ use burn::tensor::Device;
 use clap::Args;
 use finecap::captioner::{Captioner, Vocab};
 use finecap::clip::ClipPipeline;
-use finecap::train::{Progress, prefetch};
+use finecap::data::PictureList;
+use finecap::train::Progress;
 
 use self::output::Output;
 use self::settings::{Method, Settings};
 use self::source::Source;
 use super::features::unsure;
-use super::pictures::pictures;
-
-/// Pictures described together.
-const BATCH: usize = 32;
 
 #[derive(Args)]
 pub struct Caption {
@@ -60,11 +57,11 @@ impl Caption {
                     Some(dir) => dir,
                     None => clip_dir(&model)?,
                 };
-                Source::Pictures(
-                    pictures(&self.images)?,
-                    Box::new(ClipPipeline::load(&clip, device)?),
-                    clip,
-                )
+                let list = PictureList::read(&self.images)?;
+                for note in &list.notes {
+                    eprintln!("{note}");
+                }
+                Source::Pictures(list.paths, Box::new(ClipPipeline::load(&clip, device)?), clip)
             }
         };
         let untold = source.fit(captioner.config())?;
@@ -95,27 +92,22 @@ impl Describe {
             bail!("there is no image to describe");
         }
         let mut progress = (!self.quiet).then(|| Progress::new("captions", 0, total));
-        let range = |step: usize| step * BATCH..total.min((step + 1) * BATCH);
-        let read = |step| source.read(range(step));
         let mut failed = 0;
-        prefetch(0..=(total - 1) / BATCH, read, |batches| -> Result<()> {
-            for (step, pixels) in batches {
-                let batch = source.batch(range(step), pixels, device);
-                failed += batch.failed.len();
-                for error in batch.failed {
-                    let line = format!("skipped: {error}");
-                    progress.as_ref().map_or_else(|| eprintln!("{line}"), |p| p.note(&line));
+        source.each(device, |batch| {
+            failed += batch.failed.len();
+            for error in &batch.failed {
+                let line = format!("skipped: {error}");
+                progress.as_ref().map_or_else(|| eprintln!("{line}"), |p| p.note(&line));
+            }
+            if let Some(grid) = batch.grid {
+                let keys: Vec<u64> = batch.places.iter().map(|&place| place as u64).collect();
+                let found = self.method.decode(&self.captioner, grid, &keys)?;
+                for (&place, found) in batch.places.iter().zip(found) {
+                    self.output.write(&source.name(place), &found, &self.vocab)?;
                 }
-                if let Some(grid) = batch.grid {
-                    let found = self.method.decode(&self.captioner, grid, &batch.places)?;
-                    for (&place, found) in batch.places.iter().zip(found) {
-                        let name = source.name(place as usize);
-                        self.output.write(&name, &found, &self.vocab)?;
-                    }
-                }
-                if let Some(progress) = &mut progress {
-                    progress.set(range(step).end, String::new);
-                }
+            }
+            if let Some(progress) = &mut progress {
+                progress.set(batch.range.end, String::new);
             }
             Ok(())
         })?;

@@ -4,11 +4,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use finecap::captioner::CaptionerConfig;
 use finecap::clip::{ClipPipeline, load_image};
-use finecap::train::{FeatureStore, TrainError, preprocess_for};
-use rayon::prelude::*;
+use finecap::train::{FeatureStore, PICTURE_BATCH, TrainError, each_batch, preprocess_for};
 
 /// Where image features come from.
 pub enum Source {
@@ -21,13 +20,11 @@ pub enum Source {
 /// What a batch of images gave: features `[B, P, F]`, the images' places, and what could not be
 /// read.
 pub struct Batch {
+    pub range: Range<usize>,
     pub grid: Option<Tensor<3>>,
-    pub places: Vec<u64>,
-    pub failed: Vec<String>,
+    pub places: Vec<usize>,
+    pub failed: Vec<TrainError>,
 }
-
-/// Pixels of the pictures of a batch.
-pub type Pixels = Vec<Result<Vec<f32>, TrainError>>;
 
 impl Source {
     /// A feature store, of which these images are described, or all.
@@ -79,45 +76,29 @@ impl Source {
         }
     }
 
-    /// What can be done ahead: reading and preparing pictures, on all cores.
-    pub fn read(&self, images: Range<usize>) -> Pixels {
-        match self {
-            Self::Pictures(paths, pipeline, _) => {
-                let pixels = |path: &PathBuf| Ok(pipeline.preprocess.pixels(&load_image(path)?)?);
-                paths[images].par_iter().map(pixels).collect()
-            }
-            Self::Store(..) => Vec::new(),
-        }
-    }
-
-    /// Features of the images of `images`, which were read ahead.
-    pub fn batch(&self, images: Range<usize>, read: Pixels, device: &Device) -> Batch {
-        let mut batch = Batch { grid: None, places: Vec::new(), failed: Vec::new() };
+    /// Hands over the features of all images in order, a few at a time.
+    ///
+    /// # Errors
+    /// Those of `each`.
+    pub fn each(&self, device: &Device, mut each: impl FnMut(Batch) -> Result<()>) -> Result<()> {
         match self {
             Self::Store(store, _) => {
-                let places: Vec<usize> = images.collect();
-                batch.grid = Some(store.grids(&places, device));
-                batch.places = places.into_iter().map(|place| place as u64).collect();
+                for start in (0..store.len()).step_by(PICTURE_BATCH) {
+                    let range = start..store.len().min(start + PICTURE_BATCH);
+                    let places: Vec<usize> = range.clone().collect();
+                    let grid = Some(store.grids(&places, device));
+                    each(Batch { range, grid, places, failed: Vec::new() })?;
+                }
+                Ok(())
             }
-            Self::Pictures(_, pipeline, _) => {
-                let mut values = Vec::new();
-                for (place, pixels) in images.zip(read) {
-                    match pixels {
-                        Ok(pixels) => {
-                            batch.places.push(place as u64);
-                            values.extend(pixels);
-                        }
-                        Err(error) => batch.failed.push(error.to_string()),
-                    }
-                }
-                if !batch.places.is_empty() {
-                    let size = pipeline.preprocess.size as usize;
-                    let values = TensorData::new(values, [batch.places.len(), 3, size, size]);
-                    let pixels = Tensor::from_data(values, device);
-                    batch.grid = Some(pipeline.model.encode_grid(pixels));
-                }
+            Self::Pictures(paths, pipeline, _) => {
+                let load = |i: usize| Ok(load_image(&paths[i])?);
+                each_batch(0..paths.len(), &pipeline.preprocess, device, load, |batch| {
+                    let grid = batch.pixels.map(|pixels| pipeline.model.encode_grid(pixels));
+                    let failed = batch.failed.into_iter().map(|(_, error)| error).collect();
+                    each(Batch { range: batch.range, grid, places: batch.places, failed })
+                })
             }
         }
-        batch
     }
 }

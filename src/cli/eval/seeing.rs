@@ -49,10 +49,12 @@ impl Seeing {
         let mut progress = Progress::new("pictures", 0, self.pictures.len());
         let (model, preprocess) = (&self.pipeline.model, &self.pipeline.preprocess);
         let all = 0..self.pictures.len();
-        each_batch(all, preprocess, &self.device, load, |range, pixels| -> Result<()> {
+        each_batch(all, preprocess, &self.device, load, |batch| -> Result<()> {
+            let end = batch.range.end;
+            let pixels = batch.all()?;
             let embedding = normalize(model.encode_image(pixels).embedding);
             images.extend(embedding.into_data().iter::<f32>());
-            progress.set(range.end, String::new);
+            progress.set(end, String::new);
             Ok(())
         })?;
         progress.finish("");
@@ -75,13 +77,22 @@ impl Seeing {
         let mut images: Vec<f32> = Vec::new();
         let mut progress = Progress::new("pictures", 0, pictures.len());
         let config = ClipScoreConfig::default();
-        clip_scores(&pictures, &self.pipeline, &config, &self.device, |scores| -> Result<()> {
-            clip_s.extend(scores.clip_s);
-            ref_clip_s.extend(scores.ref_clip_s);
-            images.extend(scores.images.into_data().iter::<f32>());
-            progress.set(scores.pictures.end, String::new);
-            Ok(())
-        })?;
+        clip_scores(
+            &pictures,
+            &self.pipeline,
+            &config,
+            &self.device,
+            0,
+            |mut scores| -> Result<()> {
+                let end = scores.range.end;
+                let embeddings = scores.all_images()?;
+                clip_s.extend(scores.clip_s);
+                ref_clip_s.extend(scores.ref_clip_s);
+                images.extend(embeddings.into_data().iter::<f32>());
+                progress.set(end, String::new);
+                Ok(())
+            },
+        )?;
         progress.finish("");
         let width = images.len() / pictures.len().max(1);
         let own: Vec<usize> = (0..pictures.len()).collect();

@@ -1,6 +1,5 @@
 //! Making a store with a CLIP model, or going on with one that was not finished.
 
-use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,7 +12,7 @@ use super::spec::clip_features;
 use super::{FeatureStore, GridType, Header};
 use crate::TrainError;
 use crate::data::Dataset;
-use crate::encode::{BATCH, each_batch};
+use crate::encode::{PICTURE_BATCH, each_batch};
 use crate::fingerprint::short_hash;
 use crate::progress::Progress;
 
@@ -174,12 +173,14 @@ fn complete(
     let Some(mut rows) = Rows::begin(dir, &header)? else {
         return FeatureStore::open(dir, dataset);
     };
-    rows.keep_batches(BATCH)?;
+    rows.keep_batches(PICTURE_BATCH)?;
     let first = rows.done();
     let mut progress = Progress::new("features", first, total);
     let started = Instant::now();
     let load = |i: usize| dataset.images[i].source.load();
-    each_batch(first..total, preprocess, device, load, |range: Range<usize>, pixels| {
+    each_batch(first..total, preprocess, device, load, |batch| {
+        let range = batch.range.clone();
+        let pixels = batch.all()?;
         let (mut grid, mut embedding) = (Vec::new(), Vec::new());
         if e == 0 {
             grid = values(pipeline.model.encode_grid(pixels))?;

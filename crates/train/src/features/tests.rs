@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::rows::{Rows, encode};
 use super::{FeatureStore, GridType, Header};
 use crate::data::{Dataset, ImageRecord, ImageSource, Split};
-use crate::{NpyWriter, TrainError};
+use crate::{TrainError, write_npy};
 
 fn dataset(names: &[&str]) -> Dataset {
     let image = |name: &&str| ImageRecord {
@@ -27,9 +27,7 @@ fn dataset(names: &[&str]) -> Dataset {
 fn array(dir: &Path, name: &str, value: f32) {
     let path = dir.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let mut writer = NpyWriter::create(&path, &[3]).unwrap();
-    writer.write_rows(&[value; 6]).unwrap();
-    writer.finish().unwrap();
+    write_npy(&path, 2, &[3], [value; 6]).unwrap();
 }
 
 /// The first number of each image, and the names of files that are of none.
