@@ -7,11 +7,11 @@ use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use finecap::captioner::CaptionerPipeline;
 use finecap::clip::ClipPipeline;
-use finecap::data::ReadOptions;
+use finecap::data::{ReadOptions, Shards, is_shards};
 use finecap::reward::{CiderTable, GrammarScorer};
 use finecap::train::{
     Config, Dataset, EvaluationFile, Evaluator, FeatureStore, Job, RewardModels, Split, TableRow,
-    fresh_captioner, table, train_clip, train_grammar, train_mle, train_scst,
+    fresh_captioner, table, train_clip, train_clip_on_shards, train_grammar, train_mle, train_scst,
 };
 
 use super::data::{ColumnsArgs, dataset};
@@ -36,11 +36,12 @@ pub struct Train {
     /// What to train. The phases share one --out folder and build on each other:
     /// clip, mle, grammar (for a grammar reward), scst.
     phase: Phase,
-    /// Captions, in any format (see `finecap data inspect`).
-    #[arg(long, value_name = "FILE", required_unless_present = "captions", requires = "images")]
+    /// Captions, in any format (see `finecap data inspect`). Shards such as {000..123}.tar hold their
+    /// pictures; `train clip` reads them as it goes.
+    #[arg(long, value_name = "FILE", required_unless_present = "captions")]
     data: Option<PathBuf>,
     /// Folder with the pictures.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "data")]
     images: Option<PathBuf>,
     /// Captions without pictures, for grammar only: text with one caption a line, or any format
     /// that --data reads.
@@ -87,19 +88,35 @@ impl Train {
     pub fn run(self, device: &Device) -> Result<()> {
         let config = Config::read(self.config.as_deref(), &self.overrides)?;
         let run = &self.out;
-        let (Some(data), Some(images)) = (&self.data, &self.images) else {
-            return self.grammar_of_text(&config, device);
+        let Some(data) = &self.data else { return self.grammar_of_text(&config, device) };
+        let images = match (&self.images, is_shards(data)) {
+            (None, false) => bail!(
+                "{}: its pictures are needed: give their folder with --images",
+                data.display()
+            ),
+            (Some(_), true) => {
+                bail!("{}: shards hold their pictures: leave --images out", data.display())
+            }
+            (images, _) => images.as_ref(),
         };
+        if self.phase == Phase::Clip && is_shards(data) {
+            let nothing = Dataset { images: Vec::new() };
+            let start =
+                self.clip.as_ref().map(|dir| ClipPipeline::load(dir, device)).transpose()?;
+            let job = self.job(&config, &nothing, device);
+            train_clip_on_shards(&job, &Shards::find(data)?, self.skip_bad_images, start)?;
+            return Ok(());
+        }
         let options = self.columns.options();
         let options = ReadOptions { lenient: self.skip_bad_images, ..options };
-        let mut dataset = dataset(data, Some(images), &options)?;
+        let mut dataset = dataset(data, images.map(PathBuf::as_path), &options)?;
         if self.skip_bad_images {
             let errors = dataset.drop_bad_images();
             for error in &errors {
                 eprintln!("skipped: {error}");
             }
             if dataset.images.is_empty() {
-                bail!("none of the pictures in {} can be read", images.display());
+                bail!("none of the pictures of {} can be read", data.display());
             }
         }
         let job = self.job(&config, &dataset, device);
@@ -187,6 +204,7 @@ impl Train {
             return Ok(());
         }
         let (scores, captions) = evaluator.evaluate_model(&trained, &held_out)?;
+        let images = images.unwrap_or(data);
         let pictures = std::fs::canonicalize(images).unwrap_or_else(|_| images.clone());
         let order = usize::from(self.phase == Phase::Scst);
         let file = EvaluationFile::new(&name, order, config.seed, pictures, &scores, captions);

@@ -1,24 +1,26 @@
 //! The CLIP phase: contrastive training of both towers.
 
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 
 use burn::module::Module;
 use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use finecap_clip::{
-    Clip, ClipConfig, ClipPipeline, ClipTokenizer, Picture, PreprocessConfig, TextConfig,
-    VisionConfig, VitConfig, contrastive_loss, prompted,
+    Clip, ClipConfig, ClipPipeline, ClipTokenizer, PreprocessConfig, TextConfig, VisionConfig,
+    VitConfig, contrastive_loss, prompted,
 };
-use rand::seq::IndexedRandom;
+use finecap_data::Shards;
 
 use crate::TrainError;
 use crate::config::{ClipSettings, ClipTexts, TokenizerKind};
-use crate::data::{Dataset, Split, batch};
+use crate::data::{Dataset, Split};
 use crate::gradients::clip_global_norm;
 use crate::job::Job;
+use crate::pairs::{DatasetPairs, PairBatch, Pairs};
 use crate::phase::{Numbers, Phase};
 use crate::prefetch::prefetch;
-use crate::seeds::{Purpose, number, stream};
+use crate::seeds::{Purpose, number};
+use crate::shard_pairs::ShardPairs;
 use crate::validation::validation_images;
 
 /// Trains a CLIP model on the images and texts of the training split, from scratch or from
@@ -33,7 +35,6 @@ pub fn train_clip(job: &Job, start: Option<ClipPipeline>) -> Result<ClipPipeline
     if images.len() < 2 {
         return Err(TrainError::setting("data", "has fewer than 2 training images"));
     }
-    let held_out = validation_images(dataset, config)?;
     let pipeline = match start {
         Some(pipeline) => pipeline,
         None => {
@@ -43,9 +44,44 @@ pub fn train_clip(job: &Job, start: Option<ClipPipeline>) -> Result<ClipPipeline
             fresh(settings, [&settings.prompt].into_iter().chain(texts), config.seed, device)?
         }
     };
+    train(job, pipeline, DatasetPairs { dataset, config, images })
+}
+
+/// Trains a CLIP model on the pairs of shards, which are read as they are needed and never listed as
+/// a whole; [`Job::dataset`] gives the validation images, of which there may be none. With `skip_bad`
+/// a pair that can't be read is named and left out of its batch.
+///
+/// # Errors
+/// Those of [`train_clip`]; a tokenizer of whole words without `start`, shards without pairs or
+/// other ones than the run began with.
+pub fn train_clip_on_shards(
+    job: &Job,
+    shards: &Shards,
+    skip_bad: bool,
+    start: Option<ClipPipeline>,
+) -> Result<ClipPipeline, TrainError> {
+    let Job { config, device, .. } = *job;
+    let pipeline = match start {
+        Some(pipeline) => pipeline,
+        None if config.clip.tokenizer == TokenizerKind::Words => {
+            let problem = "is \"words\", which asks for all texts before training begins: with \
+                           shards, take \"openai\", or start from a model with --clip";
+            return Err(TrainError::setting("clip.tokenizer", problem));
+        }
+        None => fresh(&config.clip, std::iter::empty(), config.seed, device)?,
+    };
+    let pairs = ShardPairs::open(job, shards, skip_bad)?;
+    train(job, pipeline, pairs)
+}
+
+fn train(job: &Job, pipeline: ClipPipeline, pairs: impl Pairs) -> Result<ClipPipeline, TrainError> {
+    let Job { config, dataset, device, .. } = *job;
+    let settings = &config.clip;
+    let held_out = validation_images(dataset, config)?;
     let width = pipeline.config.text_config.hidden_size;
     // Only now, so that a refusal leaves no folder behind.
     let mut phase = Phase::open(job, "clip", settings.steps)?;
+    pairs.opened(&job.run.join("clip"))?;
 
     let autodiff = device.clone().autodiff();
     let model = pipeline.model.clone().fork(&autodiff).train();
@@ -56,38 +92,30 @@ pub fn train_clip(job: &Job, start: Option<ClipPipeline>) -> Result<ClipPipeline
         .init();
     let (model, mut optimizer) = phase.restore(model, optimizer)?;
 
-    // The images of a step stay in order whatever number of threads decodes them.
-    let load = |step: usize| -> Result<Batch, TrainError> {
-        let chosen = batch(&images, config.seed, step - 1, settings.batch_size);
-        let pictures = dataset.load_images(&chosen)?;
-        let mut rng = stream(config.seed, step as u64, Purpose::Captions);
-        let texts = chosen
-            .iter()
-            .map(|&image| {
-                let texts = texts_of(settings, dataset, image);
-                texts
-                    .choose(&mut rng)
-                    .map_or_else(String::new, |text| prompted(&settings.prompt, text))
-            })
-            .collect::<Vec<_>>();
-        Ok(Batch { chosen, pictures, texts })
+    // Steps are made one after the other, whatever number of threads reads the pictures of one.
+    let pairs = Mutex::new(pairs);
+    let load = |step: usize| -> Result<PairBatch, TrainError> {
+        let mut pairs = pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        pairs.batch(step, settings.batch_size, &pipeline.preprocess)
     };
     let model = prefetch(phase.remaining(), load, |batches| {
         let mut model = model;
         for (step, batch) in batches {
             let batch = batch?;
-            let pixels = pipeline.preprocess.batch(&batch.pictures, &autodiff)?;
+            for skipped in &batch.skipped {
+                phase.note(&format!("skipped: {skipped}"));
+            }
+            let pixels = Tensor::from_data(batch.pixels, &autodiff);
             let tokens = pipeline.tokenizer.encode_batch(&batch.texts, model.context_length())?;
             let image = model.encode_image(pixels).embedding;
             let text = model.encode_tokens(&tokens, &autodiff)?;
             let loss = contrastive_loss(image, text, model.logit_scale());
 
             let value = f64::from(loss.clone().into_scalar::<f32>());
-            let names = || dataset.names(&batch.chosen);
-            phase.check_finite(step, "loss", value, &names())?;
+            phase.check_finite(step, "loss", value, &batch.names)?;
             let mut gradients = GradientsParams::from_grads(loss.backward(), &model);
             let norm = clip_global_norm(&model, &mut gradients, settings.clip_norm);
-            phase.check_finite(step, "gradient norm", norm, &names())?;
+            phase.check_finite(step, "gradient norm", norm, &batch.names)?;
             let lr = settings.schedule.lr(step, settings.steps, width);
             model = optimizer.step(lr, model, gradients);
 
@@ -114,13 +142,11 @@ pub fn train_clip(job: &Job, start: Option<ClipPipeline>) -> Result<ClipPipeline
     Ok(finished(&model))
 }
 
-struct Batch {
-    chosen: Vec<usize>,
-    pictures: Vec<Arc<Picture>>,
-    texts: Vec<String>,
-}
-
-fn texts_of<'a>(settings: &ClipSettings, dataset: &'a Dataset, image: usize) -> &'a [String] {
+pub(crate) fn texts_of<'a>(
+    settings: &ClipSettings,
+    dataset: &'a Dataset,
+    image: usize,
+) -> &'a [String] {
     let record = &dataset.images[image];
     match settings.texts {
         ClipTexts::AltTexts if !record.alt_texts.is_empty() => &record.alt_texts,

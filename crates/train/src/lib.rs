@@ -24,6 +24,7 @@ mod kept_rows;
 mod mle;
 mod neighbours;
 mod npy;
+mod pairs;
 mod phase;
 mod policy;
 mod prefetch;
@@ -33,6 +34,7 @@ mod scenes_scores;
 mod schedule;
 mod scst;
 mod seeds;
+mod shard_pairs;
 mod table;
 mod threads;
 mod validation;
@@ -40,7 +42,7 @@ mod validation;
 pub use caption_columns::{CaptionColumn, caption_columns, recall_columns};
 pub use captioner_setup::{captioner_vocab, fresh_captioner};
 pub use checkpoint::TrainState;
-pub use clip::train_clip;
+pub use clip::{train_clip, train_clip_on_shards};
 pub use clip_scores::{CaptionedPicture, ClipScores, clip_scores};
 pub use config::{
     CaptionerSettings, CheckpointSettings, ClipSettings, ClipTexts, Config, DecayGroups, Export,

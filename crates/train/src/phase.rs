@@ -97,6 +97,11 @@ impl Phase {
         })
     }
 
+    /// Says something beside the progress.
+    pub(crate) fn note(&self, line: &str) {
+        self.progress.note(line);
+    }
+
     /// Steps that remain, counted from 1.
     pub(crate) fn remaining(&self) -> std::ops::RangeInclusive<usize> {
         self.state.step + 1..=self.steps

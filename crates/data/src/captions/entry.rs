@@ -188,6 +188,16 @@ impl EntryFields {
     }
 }
 
+/// The captions of an object that says nothing else that matters, as those beside the pictures of a
+/// shard.
+pub(crate) fn captions_in_object(
+    value: &str,
+    columns: &Columns,
+) -> Result<Vec<CaptionText>, String> {
+    let mut entry = EntryFields::parse(value.trim(), columns)?;
+    entry.take_captions().unwrap_or_else(|| Err("`caption` is missing or null".into()))
+}
+
 /// What is said of two keys or columns that may both hold the captions.
 pub(super) fn either(first: &str, second: &str) -> String {
     format!(

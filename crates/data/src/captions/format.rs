@@ -37,12 +37,14 @@ pub enum Format {
     Lines,
     /// A folder of pictures with a `.txt` beside each.
     Folder,
+    /// Webdataset's tar files: `7.jpg` with `7.txt` or `7.json`.
+    Shards,
 }
 
 /// What the reader says it can read, in every refusal.
 const READABLE: &str = "captions are read from Karpathy's and COCO's JSON, COCO results, JSON of \
     captions by name, JSON lines, CSV and TSV with a header, Flickr's .token, lines of picture, tab, \
-    caption, and folders of pictures with .txt files";
+    caption, folders of pictures with .txt files, and tar shards";
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -62,6 +64,7 @@ impl fmt::Display for Format {
             Self::Pairs => "lines of picture, tab, caption",
             Self::Lines => "plain text, one caption a line",
             Self::Folder => "a folder of pictures with .txt files",
+            Self::Shards => "tar shards of pictures with .txt or .json files",
         })
     }
 }

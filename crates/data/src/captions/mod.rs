@@ -8,6 +8,7 @@ mod json;
 mod lines;
 mod records;
 mod sentence;
+mod shards;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -15,11 +16,13 @@ mod tests;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+pub(crate) use entry::captions_in_object;
 pub use format::Format;
 use format::Reading;
 use records::Records;
 
 use crate::input::Input;
+use crate::shards::{Member, is_shards};
 use crate::{Columns, DataError, Names, Split, caption_words};
 
 /// What is said about an image.
@@ -37,6 +40,8 @@ pub struct Record {
     pub split: Option<String>,
     /// Further descriptions, an extension of ours to Karpathy's schema.
     pub alt_texts: Vec<String>,
+    /// Where its picture lies in a shard.
+    pub picture: Option<Member>,
 }
 
 impl Record {
@@ -48,6 +53,7 @@ impl Record {
             is_list: false,
             split: None,
             alt_texts: Vec::new(),
+            picture: None,
         }
     }
 
@@ -129,8 +135,8 @@ pub struct CaptionFile {
 }
 
 impl CaptionFile {
-    /// Reads a file, or a folder of pictures with texts beside them. What a file is, is seen from
-    /// its content; it may be gzipped and may begin with a byte order mark.
+    /// Reads a file, a folder of pictures with texts beside them, or shards, as `{000..123}.tar`. What
+    /// a file is, is seen from its content; it may be gzipped and may begin with a byte order mark.
     ///
     /// # Errors
     /// [`DataError::Io`], and [`DataError::File`] for what is none of the [formats](Format), is
@@ -138,6 +144,9 @@ impl CaptionFile {
     pub fn read(path: &Path, options: &ReadOptions) -> Result<Self, DataError> {
         if path.is_dir() {
             return folder::read(path)?.finish(Format::Folder);
+        }
+        if is_shards(path) {
+            return shards::read(path, options)?.finish(Format::Shards);
         }
         Self::parsed(Input::open(path)?, options)
     }

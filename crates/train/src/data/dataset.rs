@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use finecap_clip::{Picture, load_image};
-use finecap_data::Split;
+use finecap_data::{Member, Split};
 use rayon::prelude::*;
 
 use crate::TrainError;
@@ -12,6 +12,8 @@ use crate::TrainError;
 pub enum ImageSource {
     /// An image file.
     File(PathBuf),
+    /// A picture in a shard.
+    Shard(Member),
     /// A picture in memory.
     Memory(Arc<Picture>),
     /// No picture: the captions are all there is.
@@ -26,6 +28,7 @@ impl ImageSource {
     pub fn load(&self) -> Result<Arc<Picture>, TrainError> {
         match self {
             Self::File(path) => Ok(Arc::new(load_image(path)?)),
+            Self::Shard(member) => Ok(Arc::new(member.picture()?)),
             Self::Memory(image) => Ok(image.clone()),
             Self::None => Err(TrainError::setting("data", "has captions only, and no pictures")),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use finecap_data::{CaptionFile, CaptionText, PictureFolder, ReadOptions, Record, Split};
+use finecap_data::{CaptionFile, CaptionText, Format, PictureFolder, ReadOptions, Record, Split};
 
 use super::{Dataset, ImageRecord, ImageSource};
 use crate::TrainError;
@@ -18,7 +18,8 @@ impl Dataset {
     }
 
     /// Reads a file of captions in any format, and finds the pictures below `images` by the one rule
-    /// for names ([`Names`](finecap_data::Names)). Without `images` only the captions are read.
+    /// for names ([`Names`](finecap_data::Names)). Without `images` only the captions are read, but
+    /// for shards, which hold the pictures themselves.
     /// Images without a split are for training.
     ///
     /// Captions are the tokens, in lower case; where the file has none, [`caption_words`]. Captions
@@ -35,7 +36,7 @@ impl Dataset {
         images: Option<&Path>,
         options: &ReadOptions,
     ) -> Result<(Self, Vec<String>), TrainError> {
-        let CaptionFile { records, mut notes, .. } = CaptionFile::read(file, options)?;
+        let CaptionFile { records, mut notes, format, .. } = CaptionFile::read(file, options)?;
         let mut left_out = LeftOut::default();
         let pictures = match images {
             Some(dir) => {
@@ -48,7 +49,13 @@ impl Dataset {
         let mut dataset = Self { images: Vec::with_capacity(records.len()) };
         for (i, record) in records.into_iter().enumerate() {
             let (mut name, mut source) = (record.name.clone(), ImageSource::None);
-            if let Some((folder, found)) = &pictures {
+            if format == Format::Shards {
+                let Some(picture) = &record.picture else {
+                    left_out.add("samples have no picture", &name);
+                    continue;
+                };
+                source = ImageSource::Shard(picture.clone());
+            } else if let Some((folder, found)) = &pictures {
                 match &found[i] {
                     Some(below) => {
                         name.clone_from(below);
