@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::records::Records;
-use super::{CaptionText, Record};
+use super::{CaptionText, ReadOptions, Record};
 use crate::input::Input;
 use crate::names::without_picture_ending;
 use crate::{DataError, PictureFolder};
 
 /// Every line of `7.txt` that is not blank is a caption of `7.jpg`.
 pub(super) fn read(dir: &Path) -> Result<Records, DataError> {
-    let mut records = Records::new(dir, false);
+    let mut records = Records::new(dir, &ReadOptions::default());
     let mut without = Vec::new();
     let pictures = PictureFolder::read(dir)?;
     for name in pictures.paths() {

@@ -100,7 +100,7 @@ fn object(
     reader.skip();
     let mut first = true;
     let mut line = EntryFields::default();
-    let mut by_name = Records::new(&reader.input.path, false);
+    let mut by_name = Records::new(&reader.input.path, &ReadOptions::default());
     let mut stray = None;
     let (mut images, mut annotations) = (None, None);
     while reader.another('}', &mut first)? {
@@ -161,7 +161,15 @@ fn images(reader: &mut JsonReader, options: &ReadOptions) -> Result<Vec<Image>, 
     while reader.another(']', &mut first)? {
         images.push(match EntryFields::parse(reader.value()?, &options.columns) {
             Ok(mut fields) => {
-                let (id, captions) = (fields.id(), fields.take_captions());
+                let id = fields.id();
+                let mut captions = fields.take_captions();
+                // All of them wait here until the end of the file.
+                if let Some(Ok(captions)) = &mut captions {
+                    if options.words_only {
+                        captions.iter_mut().for_each(CaptionText::keep_words);
+                    }
+                    captions.shrink_to_fit();
+                }
                 Image { record: fields.image(id.clone()), id, captions }
             }
             Err(problem) => Image { id: None, record: Err(problem), captions: None },

@@ -86,6 +86,13 @@ impl CaptionText {
         Self { raw: raw.into(), tokens: None }
     }
 
+    /// Drops the raw text where [`words`](Self::words) does without.
+    fn keep_words(&mut self) {
+        if self.tokens.as_deref().is_some_and(|tokens| !tokens.is_empty()) {
+            self.raw = String::new();
+        }
+    }
+
     /// The words that training reads, in lower case with single spaces between: the tokens, or
     /// where there are none [`caption_words`].
     pub fn words(&self) -> String {
@@ -107,6 +114,9 @@ pub struct ReadOptions {
     /// Whether single broken entries (a row with too few cells, a caption that is null) are passed
     /// over and counted in the notes, instead of ending it all.
     pub lenient: bool,
+    /// Whether only the words of captions are needed: the raw text of those that the file has cut
+    /// into words is dropped then, which is half of the memory.
+    pub words_only: bool,
 }
 
 /// Captions by image.
@@ -176,7 +186,7 @@ impl CaptionFile {
     }
 
     fn parsed(input: Input, options: &ReadOptions) -> Result<Self, DataError> {
-        let mut records = Records::new(&input.path, options.lenient);
+        let mut records = Records::new(&input.path, options);
         let format = match Reading::of(&input, options)? {
             Reading::Json => json::read(input, options, &mut records)?,
             Reading::Table(header) => table::read(input, header, options, &mut records)?,

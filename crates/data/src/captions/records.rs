@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::{CaptionFile, CaptionText, Format, Record};
+use super::{CaptionFile, CaptionText, Format, ReadOptions, Record};
 use crate::DataError;
 use crate::json::parse;
 
@@ -13,6 +13,7 @@ pub(super) type Entry = Result<Record, String>;
 pub(super) struct Records {
     path: PathBuf,
     lenient: bool,
+    words_only: bool,
     records: Vec<Record>,
     places: HashMap<String, usize>,
     passed_over: Passed,
@@ -29,10 +30,11 @@ struct Passed {
 }
 
 impl Records {
-    pub fn new(path: &Path, lenient: bool) -> Self {
+    pub fn new(path: &Path, options: &ReadOptions) -> Self {
         Self {
             path: path.to_path_buf(),
-            lenient,
+            lenient: options.lenient,
+            words_only: options.words_only,
             records: Vec::new(),
             places: HashMap::new(),
             passed_over: Passed::default(),
@@ -79,7 +81,10 @@ impl Records {
         self.add(entry, place)
     }
 
-    fn join(&mut self, record: Record) -> Result<(), String> {
+    fn join(&mut self, mut record: Record) -> Result<(), String> {
+        if self.words_only {
+            record.captions.iter_mut().for_each(CaptionText::keep_words);
+        }
         if record.name.trim().is_empty() {
             return Err("an image has an empty name".into());
         }

@@ -9,7 +9,7 @@ use crate::shards::{Shards, each_sample};
 
 /// Every sample is an image, called after its key.
 pub(super) fn read(pattern: &Path, options: &ReadOptions) -> Result<Records, DataError> {
-    let mut records = Records::new(pattern, options.lenient);
+    let mut records = Records::new(pattern, options);
     let (mut without, mut first) = (0, String::new());
     for shard in Shards::find(pattern)?.paths {
         each_sample(&shard, |sample| {

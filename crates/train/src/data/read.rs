@@ -36,7 +36,8 @@ impl Dataset {
         images: Option<&Path>,
         options: &ReadOptions,
     ) -> Result<(Self, Vec<String>), TrainError> {
-        let CaptionFile { records, mut notes, format, .. } = CaptionFile::read(file, options)?;
+        let CaptionFile { records, mut notes, format, .. } =
+            CaptionFile::read(file, &ReadOptions { words_only: true, ..options.clone() })?;
         let mut left_out = LeftOut::default();
         let pictures = match images {
             Some(dir) => {
