@@ -126,7 +126,13 @@ fn model(file: &WeightFile) -> Option<String> {
     let Ok(guess) = guess_clip(file.tensors()) else {
         // Some sizes are not in the tensors, where no released model has them.
         let is_clip = find("token_embedding.weight").is_some() && find("logit_scale").is_some();
-        return is_clip.then(|| unknown.into());
+        let alone = [
+            ("text_model.embeddings.token_embedding.weight", "a CLIP's text tower alone"),
+            ("vision_model.embeddings.class_embedding", "a CLIP's image tower alone"),
+        ];
+        let alone =
+            || alone.into_iter().find(|(name, _)| find(name).is_some()).map(|(_, what)| what);
+        return if is_clip { Some(unknown.into()) } else { alone().map(String::from) };
     };
     let released = released_name(&guess.config).map(|name| format!("CLIP {name}"));
     let name = released.unwrap_or_else(|| unknown.into());

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::model::normalize;
 use crate::{
     Clip, ClipConfig, ClipError, ClipTokenizer, ClipWeights, ImageFeatures, Picture,
-    PreprocessConfig,
+    PreprocessConfig, Tower,
 };
 
 /// Captions encoded together; rows are sorted by length first, so little padding is computed.
@@ -34,7 +34,7 @@ impl ClipPipeline {
     /// Puts a pipeline together and checks that its parts belong together.
     ///
     /// # Errors
-    /// [`ClipError::Config`] where vocabulary, special tokens or picture size differ.
+    /// [`ClipError::Config`] where vocabulary, end token or picture size differ.
     pub fn new(
         config: ClipConfig,
         model: Clip,
@@ -42,14 +42,7 @@ impl ClipPipeline {
         preprocess: PreprocessConfig,
     ) -> Result<Self, ClipError> {
         check_tokenizer(&config, &tokenizer)?;
-        if preprocess.size as usize != config.vision_config.image_size() {
-            let problem = format!(
-                "is {}, but preprocessing makes {} pixels",
-                config.vision_config.image_size(),
-                preprocess.size
-            );
-            return Err(ClipError::config("vision_config.image_size", problem));
-        }
+        check_preprocess(&config, &preprocess)?;
         Ok(Self { config, model, tokenizer, preprocess })
     }
 
@@ -62,6 +55,16 @@ impl ClipPipeline {
     /// shape, each named.
     pub fn load(path: &Path, device: &Device) -> Result<Self, ClipError> {
         Ok(ClipWeights::open(path, None)?.load(device)?.pipeline)
+    }
+
+    /// As [`load`](Self::load), for work that needs one tower only: also reads folders of a single
+    /// tower, `CLIPTextModelWithProjection` and `CLIPVisionModelWithProjection`. Nothing may be asked
+    /// of the other tower then.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load), and a folder of the other tower alone.
+    pub fn load_tower(path: &Path, tower: Tower, device: &Device) -> Result<Self, ClipError> {
+        ClipWeights::open(path, None)?.load_tower(tower, device)
     }
 
     /// Writes a folder that [`ClipPipeline::load`] can read, in Hugging Face's layout, which
@@ -128,6 +131,21 @@ impl ClipPipeline {
     }
 }
 
+/// Checks that pictures are prepared in the size that the model reads.
+pub(crate) fn check_preprocess(
+    config: &ClipConfig,
+    preprocess: &PreprocessConfig,
+) -> Result<(), ClipError> {
+    let (size, made) = (config.vision_config.image_size(), preprocess.size as usize);
+    match size == made {
+        true => Ok(()),
+        false => {
+            let problem = format!("is {size}, but preprocessing makes {made} pixels");
+            Err(ClipError::config("vision_config.image_size", problem))
+        }
+    }
+}
+
 /// Checks that a model of these sizes can read what the tokenizer writes.
 pub(crate) fn check_tokenizer(
     config: &ClipConfig,
@@ -156,21 +174,6 @@ pub fn prompted(prompt: &str, caption: &str) -> String {
         "" => caption.to_string(),
         prompt => format!("{prompt} {caption}"),
     }
-}
-
-pub(crate) fn read_config(path: &Path) -> Result<ClipConfig, ClipError> {
-    let text = fs::read_to_string(path).map_err(|source| ClipError::read(path, source))?;
-    let mut config: ClipConfig = serde_json::from_str(&text).map_err(|e| ClipError::File {
-        path: path.to_path_buf(),
-        problem: format!("is not a CLIP configuration: {e}"),
-    })?;
-    // Configurations written before 2023 say 2 and mean the highest id of the vocabulary.
-    let text = &mut config.text_config;
-    if text.eos_token_id == 2 && text.vocab_size > 3 {
-        text.eos_token_id = text.vocab_size as u32 - 1;
-        text.bos_token_id = text.vocab_size as u32 - 2;
-    }
-    Ok(config)
 }
 
 /// # Errors

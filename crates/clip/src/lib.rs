@@ -4,8 +4,10 @@
 //! Hugging Face's CLIP models, which `transformers` can load.
 
 mod config;
+mod config_file;
 mod error;
 mod folder;
+mod json_file;
 mod loss;
 mod model;
 mod preprocess;
@@ -28,6 +30,6 @@ pub use tokenizer::ClipTokenizer;
 pub use transformer::Transformer;
 pub use vision::{ResNet, VisionTower, Vit};
 pub use weights::{
-    ClipGuess, ClipWeights, Layout, LoadedClip, TensorSource, guess_clip, released_name,
+    ClipGuess, ClipWeights, Layout, LoadedClip, TensorSource, Tower, guess_clip, released_name,
     tensor_names,
 };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
-use finecap::clip::{ClipPipeline, load_image};
+use finecap::clip::{ClipPipeline, Tower, load_image};
 use finecap::data::PictureList;
 use finecap::files::write_json;
 use finecap::train::{
@@ -39,7 +39,7 @@ pub struct Image {
 
 impl Image {
     pub fn run(self, device: &Device) -> Result<()> {
-        let pipeline = ClipPipeline::load(&self.clip, device)?;
+        let pipeline = ClipPipeline::load_tower(&self.clip, Tower::Image, device)?;
         match &self.pixels {
             Some(pixels) => self.prepared(pixels, &pipeline, device),
             None => self.files(&pipeline, device),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use burn::tensor::Device;
 use clap::Args;
-use finecap::clip::{ClipPipeline, prompted};
+use finecap::clip::{ClipPipeline, Tower, prompted};
 use finecap::train::KeptRows;
 
 use super::rows;
@@ -32,7 +32,7 @@ pub struct Text {
 
 impl Text {
     pub fn run(self, device: &Device) -> Result<()> {
-        let pipeline = ClipPipeline::load(&self.clip, device)?;
+        let pipeline = ClipPipeline::load_tower(&self.clip, Tower::Text, device)?;
         let width = pipeline.config.projection_dim;
         let mut output = KeptRows::begin(&self.output, &"captions", width, 1, false)?;
         let embedded = each_chunk(&self.input, "captions", |captions| {

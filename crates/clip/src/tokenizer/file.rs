@@ -1,15 +1,18 @@
 //! Tokenizers as files that other programs read: `tokenizer.json` and `tokenizer_config.json`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde_json::json;
+use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::normalizers::replace::ReplacePattern;
 use tokenizers::normalizers::{Lowercase, NFC, NormalizerWrapper, Replace, Sequence};
 use tokenizers::{ModelWrapper, Tokenizer};
 
 use super::{BOS, ClipTokenizer, EOS, Kind, error, openai, words};
 use crate::ClipError;
+use crate::json_file::{fields, read_object};
 
 impl ClipTokenizer {
     /// Reads a `tokenizer.json`: one that [`save`](Self::save) wrote, or any of CLIP's with its
@@ -21,7 +24,55 @@ impl ClipTokenizer {
     /// tokenizer of one of these kinds or lacks a special token.
     pub fn from_file(path: &Path) -> Result<Self, ClipError> {
         let bytes = fs::read(path).map_err(|source| ClipError::read(path, source))?;
-        Self::from_bytes(&bytes).map_err(|reason| error(path.display().to_string(), reason))
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        Self::from_bytes(bytes).map_err(|reason| error(path.display().to_string(), reason))
+    }
+
+    /// Reads `vocab.json` and `merges.txt`, as tokenizers were kept before there was
+    /// `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`ClipError::Tokenizer`] for files that can't be read, or don't belong together.
+    pub fn from_parts(vocab: &Path, merges: &Path) -> Result<Self, ClipError> {
+        let read = || -> Result<Self, String> {
+            let ids: BTreeMap<String, u32> =
+                fields(&read_object(vocab).map_err(|e| e.to_string())?, "")
+                    .map_err(|problem| format!("not a vocabulary: {problem}"))?;
+            let text = fs::read_to_string(merges)
+                .map_err(|error| format!("cannot read {}: {error}", merges.display()))?;
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+            let mut pairs = Vec::new();
+            for (line, pair) in text.lines().enumerate() {
+                if pair.trim().is_empty() || (line == 0 && pair.starts_with("#version")) {
+                    continue;
+                }
+                let (first, second) = pair.trim_end().split_once(' ').ok_or_else(|| {
+                    format!("{}: line {} is no pair: {pair}", merges.display(), line + 1)
+                })?;
+                pairs.push((first.to_string(), second.to_string()));
+            }
+            let model = BPE::builder()
+                .vocab_and_merges(ids.into_iter().collect::<Vocab>(), pairs)
+                .end_of_word_suffix(openai::END_OF_WORD.to_string())
+                .unk_token(EOS.to_string())
+                .build()
+                .map_err(|error| format!("does not belong to {}: {error}", merges.display()))?;
+            Self::new(model, Kind::Bpe)
+        };
+        read().map_err(|reason| error(vocab.display().to_string(), reason))
+    }
+
+    /// A token to which the two give different ids, or which only one has.
+    pub(crate) fn first_difference(&self, other: &Self) -> Option<String> {
+        let (ours, theirs) = (self.inner.get_vocab(true), other.inner.get_vocab(true));
+        let mut different: Vec<&String> = ours
+            .iter()
+            .filter(|(token, id)| theirs.get(*token) != Some(id))
+            .map(|(token, _)| token)
+            .chain(theirs.keys().filter(|token| !ours.contains_key(*token)))
+            .collect();
+        different.sort();
+        different.first().map(|token| token.to_string())
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {

@@ -1,5 +1,6 @@
 //! Released weights: which file holds what, and reading and writing it.
 
+mod beside;
 mod guess;
 mod names;
 mod open_clip;
@@ -8,43 +9,34 @@ mod released;
 mod write;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use finecap_weights::{Format, WeightFile};
 
-use guess::find_clip;
-pub use guess::{ClipGuess, guess_clip};
+use beside::{Beside, TokenizerFiles, locate};
+pub use guess::{ClipGuess, Tower, guess_clip};
+use guess::{FoundClip, find_clip};
 pub use names::Layout;
 use open_clip::OPEN_CLIP_CONFIG;
 pub use read::TensorSource;
 pub use released::released_name;
 
-use crate::folder::{check_tokenizer, read_config, write_config};
+use crate::folder::{check_preprocess, check_tokenizer, write_config};
 use crate::{
     Activation, Clip, ClipConfig, ClipError, ClipPipeline, ClipTokenizer, PreprocessConfig,
 };
-
-/// Weights in the folders of Hugging Face and OpenCLIP, the first that is there.
-const HUGGING_FACE_FILES: [&str; 3] =
-    ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
-const OPEN_CLIP_FILES: [&str; 3] = [
-    "open_clip_model.safetensors",
-    "open_clip_pytorch_model.safetensors",
-    "open_clip_pytorch_model.bin",
-];
 
 /// A CLIP in a file or folder, with its sizes known and its weights not yet read.
 #[derive(Debug)]
 pub struct ClipWeights {
     file: WeightFile,
-    prefix: String,
-    layout: Layout,
+    found: FoundClip,
     config: ClipConfig,
     preprocess: PreprocessConfig,
-    /// The folder's `tokenizer.json`, if there is one.
-    tokenizer: Option<PathBuf>,
+    /// The folder's tokenizer, if there is one.
+    tokenizer: Option<TokenizerFiles>,
 }
 
 const NO_ACTIVATION: &str = "does not say which activation its model was trained with: convert it once, with `finecap \
@@ -64,16 +56,12 @@ impl ClipWeights {
     /// that is not known or not the one given.
     pub fn open(path: &Path, activation: Option<Activation>) -> Result<Self, ClipError> {
         let (weights, beside) = locate(path)?;
-        if !weights.exists() {
-            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(ClipError::read(&weights, source));
-        }
         let file = WeightFile::open(&weights)?;
         let wrong = |problem: String| ClipError::File { path: weights.clone(), problem };
-        let (prefix, layout) = find_clip(file.tensors()).map_err(wrong)?;
+        let found = find_clip(file.tensors()).map_err(wrong)?;
         // Only OpenAI released TorchScript, and all of it with one activation.
         let of_format = (file.format() == Format::TorchScript).then_some(Activation::QuickGelu);
-        let of_config = beside.as_ref().map(|beside| beside.config.text_config.hidden_act);
+        let of_config = beside.as_ref().map(Beside::activation);
         if let (Some(format), Some(config)) = (of_format, of_config)
             && format != config
         {
@@ -97,14 +85,24 @@ impl ClipWeights {
             None => {
                 let guess = guess_clip(file.tensors()).map_err(wrong)?;
                 let config = guess.config.with_activation(activation);
-                Beside { config, preprocess: None, tokenizer: None }
+                Beside { config, alone: None, preprocess: None, tokenizer: None }
             }
         };
-        let Beside { config, preprocess, tokenizer } = beside;
+        let Beside { config, alone, preprocess, tokenizer } = beside;
+        if alone != found.alone {
+            let towers = |alone: Option<Tower>| match alone {
+                Some(tower) => format!("{tower} tower alone"),
+                None => "both towers".into(),
+            };
+            let (file, config) = (towers(found.alone), towers(alone));
+            return Err(wrong(format!(
+                "holds {file}, but the configuration beside it is of {config}"
+            )));
+        }
         config.check()?;
         let preprocess = preprocess
             .unwrap_or_else(|| PreprocessConfig::openai(config.vision_config.image_size() as u32));
-        Ok(Self { file, prefix, layout, config, preprocess, tokenizer })
+        Ok(Self { file, found, config, preprocess, tokenizer })
     }
 
     /// Sizes of the model.
@@ -120,14 +118,27 @@ impl ClipWeights {
     /// The tokenizer beside the weights, or CLIP's own. No weights are read.
     ///
     /// # Errors
-    /// A file that is damaged, a tokenizer that does not fit the model.
+    /// A file that is damaged, a tokenizer that does not fit the model, an image tower alone.
     pub fn tokenizer(&self) -> Result<ClipTokenizer, ClipError> {
+        if self.found.alone == Some(Tower::Image) {
+            return Err(self.lacks(Tower::Text));
+        }
         let tokenizer = match &self.tokenizer {
-            Some(path) => ClipTokenizer::from_file(path)?,
+            Some(files) => files.read()?,
             None => ClipTokenizer::openai()?,
         };
         check_tokenizer(&self.config, &tokenizer)?;
         Ok(tokenizer)
+    }
+
+    /// What is said of a folder that lacks a tower.
+    fn lacks(&self, tower: Tower) -> ClipError {
+        let (own, work) = match tower {
+            Tower::Text => (Tower::Image, "captions can't be embedded with it"),
+            Tower::Image => (Tower::Text, "pictures can't be embedded with it"),
+        };
+        let problem = format!("holds {own} tower alone: {work}; give the folder of the whole CLIP");
+        ClipError::File { path: self.file.path().to_path_buf(), problem }
     }
 
     /// Reads the weights alone as float32, whatever the file holds, one tensor at a time.
@@ -135,7 +146,7 @@ impl ClipWeights {
     /// # Errors
     /// Any tensor that is missing or of another shape.
     pub fn load_model(&self, device: &Device) -> Result<(Clip, Vec<TensorSource>), ClipError> {
-        read::read(self.config.build(device)?, &self.file, &self.prefix, self.layout)
+        read::read(self.config.build(device)?, &self.file, &self.found)
     }
 
     /// Reads the weights and puts a pipeline around them. Tensors that are no part of the CLIP
@@ -145,6 +156,7 @@ impl ClipWeights {
     /// Any tensor that is missing, left over or of another shape, and a tokenizer that does not
     /// fit.
     pub fn load(&self, device: &Device) -> Result<LoadedClip, ClipError> {
+        self.check_whole()?;
         let (model, sources) = self.load_model(device)?;
         read::check_left_over(&self.file, &sources)?;
         self.around(model, sources)
@@ -156,9 +168,56 @@ impl ClipWeights {
     /// # Errors
     /// Those of [`load`](Self::load), but for tensors that are left over.
     pub fn load_part(&self, device: &Device) -> Result<(LoadedClip, Vec<&str>), ClipError> {
+        self.check_whole()?;
         let (model, sources) = self.load_model(device)?;
         let others = read::left_over(&self.file, &sources);
         Ok((self.around(model, sources)?, others))
+    }
+
+    /// The whole CLIP, or a single tower, if it is the one that is needed.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load), and the other tower alone.
+    pub(crate) fn load_tower(
+        &self,
+        tower: Tower,
+        device: &Device,
+    ) -> Result<ClipPipeline, ClipError> {
+        match self.found.alone {
+            None => return Ok(self.load(device)?.pipeline),
+            Some(alone) if alone != tower => return Err(self.lacks(tower)),
+            Some(_) => {}
+        }
+        let projection = match tower {
+            Tower::Text => "text_projection.weight",
+            Tower::Image => "visual_projection.weight",
+        };
+        if self.file.get(&self.found.name(projection)).is_none() {
+            let problem = format!(
+                "holds {tower} tower without its projection, whose states can't be compared with \
+                 anything: give the folder of the whole CLIP, or one saved with the projection"
+            );
+            return Err(ClipError::File { path: self.file.path().to_path_buf(), problem });
+        }
+        let (model, sources) = self.load_model(device)?;
+        read::check_left_over(&self.file, &sources)?;
+        let tokenizer = match tower {
+            Tower::Text => self.tokenizer()?,
+            Tower::Image => ClipTokenizer::openai()?,
+        };
+        let (config, preprocess) = (self.config.clone(), self.preprocess.clone());
+        if tower == Tower::Image {
+            check_preprocess(&config, &preprocess)?;
+        }
+        Ok(ClipPipeline { config, model, tokenizer, preprocess })
+    }
+
+    fn check_whole(&self) -> Result<(), ClipError> {
+        match self.found.alone {
+            None => Ok(()),
+            Some(Tower::Text) => Err(self.lacks(Tower::Image)),
+            Some(Tower::Image) => Err(self.lacks(Tower::Text)),
+        }
     }
 
     fn around(&self, model: Clip, sources: Vec<TensorSource>) -> Result<LoadedClip, ClipError> {
@@ -174,7 +233,7 @@ impl ClipWeights {
     pub fn counters(&self) -> Result<BTreeMap<String, i64>, ClipError> {
         let mut counters = BTreeMap::new();
         for tensor in self.file.tensors() {
-            let name = tensor.name.strip_prefix(self.prefix.as_str());
+            let name = tensor.name.strip_prefix(self.found.prefix.as_str());
             if let Some(name) = name.filter(|name| name.ends_with(".num_batches_tracked")) {
                 let count = self.file.read_i64(&tensor.name)?.first().copied().unwrap_or(0);
                 counters.insert(name.to_string(), count);
@@ -202,8 +261,8 @@ impl Clip {
     pub fn load_weights(&mut self, path: &Path) -> Result<(), ClipError> {
         let file = WeightFile::open(path)?;
         let wrong = |problem| ClipError::File { path: path.to_path_buf(), problem };
-        let (prefix, layout) = find_clip(file.tensors()).map_err(wrong)?;
-        let (model, sources) = read::read(self.clone(), &file, &prefix, layout)?;
+        let found = find_clip(file.tensors()).map_err(wrong)?;
+        let (model, sources) = read::read(self.clone(), &file, &found)?;
         read::check_left_over(&file, &sources)?;
         *self = model;
         Ok(())
@@ -234,13 +293,18 @@ impl ClipPipeline {
         match layout {
             Layout::HuggingFace => {
                 write_config(&self.config, &dir.join("config.json"))?;
-                write::write(&self.model, layout, counters, &dir.join(HUGGING_FACE_FILES[0]))?;
+                write::write(&self.model, layout, counters, &dir.join("model.safetensors"))?;
                 self.preprocess.save(&dir.join("preprocessor_config.json"))?;
             }
             Layout::OpenClip => {
                 let path = dir.join(OPEN_CLIP_CONFIG);
                 open_clip::write(&self.config, &self.preprocess, &path)?;
-                write::write(&self.model, layout, counters, &dir.join(OPEN_CLIP_FILES[0]))?;
+                write::write(
+                    &self.model,
+                    layout,
+                    counters,
+                    &dir.join("open_clip_model.safetensors"),
+                )?;
             }
         }
         self.tokenizer.save(dir)
@@ -256,43 +320,4 @@ pub fn tensor_names(model: &Clip, layout: Layout) -> BTreeMap<String, String> {
         (path, name)
     });
     names.collect()
-}
-
-/// What stands in a folder beside the weights.
-struct Beside {
-    config: ClipConfig,
-    preprocess: Option<PreprocessConfig>,
-    tokenizer: Option<PathBuf>,
-}
-
-/// The file with the weights, and what belongs to it. A file alone has a configuration only where
-/// its name is the one that its folder's layout gives to weights.
-fn locate(path: &Path) -> Result<(PathBuf, Option<Beside>), ClipError> {
-    let names = || HUGGING_FACE_FILES.iter().chain(&OPEN_CLIP_FILES);
-    if !path.is_dir() {
-        let is_layouts = names().any(|name| path.file_name() == Some(name.as_ref()));
-        let dir = path.parent().unwrap_or(Path::new(""));
-        return Ok((path.to_path_buf(), if is_layouts { beside(dir)? } else { None }));
-    }
-    let Some(beside) = beside(path)? else {
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(ClipError::read(&path.join("config.json"), source));
-    };
-    let weights = names().map(|name| path.join(name)).find(|path| path.is_file());
-    Ok((weights.unwrap_or_else(|| path.join(HUGGING_FACE_FILES[0])), Some(beside)))
-}
-
-fn beside(dir: &Path) -> Result<Option<Beside>, ClipError> {
-    let file = |name: &str| Some(dir.join(name)).filter(|path| path.is_file());
-    let open_clip = file(OPEN_CLIP_CONFIG).map(|path| open_clip::read(&path)).transpose()?;
-    let (config, preprocess) = match (file("config.json"), open_clip) {
-        (Some(path), other) => (read_config(&path)?, other.map(|(_, preprocess)| preprocess)),
-        (None, Some((config, preprocess))) => (config, Some(preprocess)),
-        (None, None) => return Ok(None),
-    };
-    let preprocess = match file("preprocessor_config.json") {
-        Some(path) => Some(PreprocessConfig::from_file(&path)?),
-        None => preprocess,
-    };
-    Ok(Some(Beside { config, preprocess, tokenizer: file("tokenizer.json") }))
 }

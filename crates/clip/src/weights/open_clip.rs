@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::config::{ResNetConfig, TextConfig, VitConfig};
+use crate::json_file::read_object;
 use crate::{Activation, ClipConfig, ClipError, Fit, PreprocessConfig, VisionConfig};
 
 /// Name of the file in a model's folder.
@@ -66,20 +68,35 @@ struct Text {
     mlp_ratio: f64,
 }
 
-/// Keys that say nothing about pixels (`mode`, `fill_color`) are read over.
 #[derive(Deserialize, Serialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Preprocess {
     mean: [f32; 3],
     std: [f32; 3],
     interpolation: String,
     resize_mode: String,
+    /// The image tower's, if it is there.
+    #[serde(skip_serializing)]
+    size: Option<Value>,
+    #[serde(skip_serializing)]
+    mode: String,
+    /// Of a margin that no picture gets.
+    #[serde(skip_serializing)]
+    fill_color: Option<Value>,
 }
 
 impl Default for Preprocess {
     fn default() -> Self {
         let PreprocessConfig { mean, std, .. } = PreprocessConfig::openai(1);
-        Self { mean, std, interpolation: "bicubic".into(), resize_mode: "shortest".into() }
+        Self {
+            mean,
+            std,
+            interpolation: "bicubic".into(),
+            resize_mode: "shortest".into(),
+            size: None,
+            mode: "RGB".into(),
+            fill_color: None,
+        }
     }
 }
 
@@ -104,12 +121,22 @@ fn vocab_size() -> usize {
 /// # Errors
 /// A file that can't be read, or that uses a feature that finecap does not support.
 pub(crate) fn read(path: &Path) -> Result<(ClipConfig, PreprocessConfig), ClipError> {
-    let text = fs::read_to_string(path).map_err(|source| ClipError::read(path, source))?;
+    let mut object = read_object(path)?;
     let wrong = |problem: String| ClipError::File { path: path.to_path_buf(), problem };
-    let file: File = serde_json::from_str(&text)
+    if let Some(model) = object.get_mut("model_cfg").and_then(Value::as_object_mut) {
+        drop_defaults(model).map_err(wrong)?;
+    }
+    let file: File = serde_json::from_value(Value::Object(object))
         .map_err(|e| wrong(format!("uses a feature that finecap does not support: {e}")))?;
     let config = config(&file.model_cfg).map_err(wrong)?;
-    let Preprocess { mean, std, interpolation, resize_mode } = file.preprocess_cfg;
+    let Preprocess { mean, std, interpolation, resize_mode, size, mode, .. } = file.preprocess_cfg;
+    let side = config.vision_config.image_size();
+    if let Some(size) = size.filter(|size| *size != json!(side) && *size != json!([side, side])) {
+        return Err(wrong(format!("`size` is {size}, but the image tower reads {side} pixels")));
+    }
+    if mode != "RGB" {
+        return Err(wrong(format!("`mode` is `{mode}`, only `RGB` is known")));
+    }
     if interpolation != "bicubic" {
         return Err(wrong(format!(
             "`interpolation` is `{interpolation}`, only `bicubic` is known"
@@ -123,8 +150,41 @@ pub(crate) fn read(path: &Path) -> Result<(ClipConfig, PreprocessConfig), ClipEr
             return Err(wrong(problem));
         }
     };
-    let size = config.vision_config.image_size() as u32;
+    let size = side as u32;
     Ok((config, PreprocessConfig { size, fit, mean, std }))
+}
+
+/// Settings that only say what CLIP does anyway are removed; the reader refuses all others.
+fn drop_defaults(model: &mut Map<String, Value>) -> Result<(), String> {
+    if let Some(custom) = model.remove("custom_text")
+        && !custom.is_boolean()
+    {
+        return Err(format!("`custom_text` is {custom}, not true or false"));
+    }
+    for (section, defaults) in [
+        (
+            "text_cfg",
+            json!({"no_causal_mask": false, "pool_type": "argmax", "embed_cls": false,
+                "output_tokens": false, "proj_type": "linear", "proj_bias": false, "pad_id": 0,
+                "ls_init_value": null, "act_kwargs": null, "norm_kwargs": {}}),
+        ),
+        (
+            "vision_cfg",
+            json!({"ls_init_value": null, "attentional_pool": false, "global_average_pool": false,
+                "input_patchnorm": false, "no_ln_pre": false, "pos_embed_type": "learnable",
+                "final_ln_after_pool": false, "pool_type": "tok", "output_tokens": false,
+                "act_kwargs": null, "norm_kwargs": {}, "timm_model_name": null}),
+        ),
+    ] {
+        let Some(settings) = model.get_mut(section).and_then(Value::as_object_mut) else {
+            continue;
+        };
+        settings.retain(|key, value| value.is_null() || defaults.get(key) != Some(value));
+        settings.retain(|key, value| !(value.is_null() && defaults.get(key).is_some()));
+        // Patches are dropped in training alone.
+        settings.remove("patch_dropout");
+    }
+    Ok(())
 }
 
 fn config(model: &Model) -> Result<ClipConfig, String> {
@@ -225,6 +285,7 @@ pub(crate) fn write(
                 Fit::CentreCrop => "shortest".into(),
                 Fit::Squash => "squash".into(),
             },
+            ..Preprocess::default()
         },
     };
     // Widths are whole numbers again after OpenCLIP has cut `width * ratio` down.

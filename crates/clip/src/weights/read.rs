@@ -6,7 +6,8 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 use finecap_weights::WeightFile;
 
-use super::names::{Layout, ModulePath, is_constant};
+use super::guess::{FoundClip, Tower};
+use super::names::{ModulePath, is_constant};
 use crate::{Clip, ClipError};
 
 /// Where one of the model's tensors came from.
@@ -20,25 +21,18 @@ pub struct TensorSource {
     pub shape: Vec<usize>,
 }
 
-/// Reads every weight of `model` from the tensors below `prefix`, as float32, one at a time.
-/// Nothing may be missing or of another shape.
+/// Reads every weight of `model` from where it was found in `file`, as float32, one at a time.
+/// Nothing may be missing or of another shape; of a tower that is alone, only its own is read.
 ///
 /// # Errors
 /// [`ClipError::Weights`] naming the tensor.
 pub(crate) fn read(
     model: Clip,
     file: &WeightFile,
-    prefix: &str,
-    layout: Layout,
+    found: &FoundClip,
 ) -> Result<(Clip, Vec<TensorSource>), ClipError> {
-    let mut reader = Reader {
-        file,
-        prefix,
-        layout,
-        path: ModulePath::default(),
-        sources: Vec::new(),
-        error: None,
-    };
+    let mut reader =
+        Reader { file, found, path: ModulePath::default(), sources: Vec::new(), error: None };
     let model = model.map(&mut reader);
     match reader.error {
         Some(error) => Err(error),
@@ -70,8 +64,7 @@ pub(crate) fn check_left_over(
 
 struct Reader<'a> {
     file: &'a WeightFile,
-    prefix: &'a str,
-    layout: Layout,
+    found: &'a FoundClip,
     path: ModulePath,
     sources: Vec<TensorSource>,
     /// The first one; what comes after it is not read.
@@ -88,7 +81,7 @@ impl ModuleMapper for Reader<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if self.error.is_some() {
+        if self.error.is_some() || !self.is_wanted() {
             return param;
         }
         // Asked before its first use, so that no random weights are drawn to be thrown away.
@@ -109,10 +102,20 @@ impl ModuleMapper for Reader<'_> {
 }
 
 impl Reader<'_> {
+    /// A tower that is alone has neither the other's weights nor a logit scale.
+    fn is_wanted(&self) -> bool {
+        let path = self.path.name();
+        match self.found.alone {
+            None => true,
+            Some(Tower::Text) => path.starts_with("text_"),
+            Some(Tower::Image) => path.starts_with("vision_") || path.starts_with("visual_"),
+        }
+    }
+
     fn values(&mut self, shape: &[usize]) -> Result<Vec<f32>, ClipError> {
         let path = self.path.name();
-        let place = self.layout.place(&path, self.path.is_linear_weight());
-        let name = format!("{}{}", self.prefix, place.name);
+        let place = self.found.layout.place(&path, self.path.is_linear_weight());
+        let name = self.found.name(&place.name);
         let wrong = |problem: String| ClipError::weights(self.file.path(), problem);
         let found = self
             .file
