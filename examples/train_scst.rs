@@ -40,6 +40,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    finecap::terminal::show();
     finecap::memory::keep_freed();
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,10 +17,12 @@
 //! | [`files`] | files and folders that are written whole or not at all |
 //! | [`device`] | choosing a compute device by name |
 //! | [`memory`] | an allocator setting for programs that train |
+//! | [`terminal`] | progress on stderr |
 
 pub mod device;
 pub mod memory;
 pub mod report;
+pub mod terminal;
 
 pub use finecap_captioner as captioner;
 pub use finecap_clip as clip;

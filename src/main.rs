@@ -2,20 +2,30 @@
 #![recursion_limit = "256"]
 
 mod cli;
+mod signals;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use finecap::terminal::say;
+use finecap::train::TrainError;
 
 fn main() -> ExitCode {
     end_with_the_pipe();
     finecap::memory::keep_freed();
+    finecap::terminal::show();
     let arguments = cli::Arguments::parse();
-    match cli::run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", sentence(&error));
-            ExitCode::from(2)
+    let signals = arguments.can_go_on_later().then(signals::Signals::handle);
+    let asked = || signals.as_ref().and_then(signals::Signals::exit_code);
+    match (cli::run(arguments), asked()) {
+        (Ok(()), None) => ExitCode::SUCCESS,
+        // What was running came to its end just then.
+        (Ok(()), Some(code)) => ExitCode::from(code),
+        (Err(error), code) => {
+            let stopped = matches!(error.downcast_ref(), Some(TrainError::Stopped { .. }));
+            let start = if stopped { "" } else { "error: " };
+            say(&format!("{start}{}", sentence(&error)));
+            ExitCode::from(if stopped { code.unwrap_or(2) } else { 2 })
         }
     }
 }

@@ -148,7 +148,10 @@ fn bad_input_is_one_sentence_and_exit_code_2() {
     let again = fail(&mut world.train("clip", "run", &[]));
     assert!(again.contains("--resume"), "{again}");
     let other = fail(&mut world.train("clip", "run", &["--resume", "--set", "clip.steps=5"]));
-    assert!(other.contains("other settings") && other.contains("steps = 5"), "{other}");
+    assert!(
+        other.contains("other settings") && other.contains("`clip.steps` was 4 and is 5"),
+        "{other}"
+    );
 
     let unknown = fail(&mut world.train("clip", "x", &["--set", "clip.stepps=5"]));
     assert!(unknown.contains("did you mean `steps`"), "{unknown}");

@@ -69,6 +69,16 @@ enum Command {
     Doctor,
 }
 
+impl Arguments {
+    /// Whether the command can be stopped and gone on with.
+    pub fn can_go_on_later(&self) -> bool {
+        matches!(
+            self.command,
+            Command::Train(_) | Command::Features(features::Features::Extract(_))
+        )
+    }
+}
+
 /// Runs the command that was asked for.
 pub fn run(arguments: Arguments) -> Result<()> {
     let device = || -> Result<Device> { Ok(finecap::device::choose(arguments.device.as_deref())?) };

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use burn::tensor::Device;
 use clap::Args;
 use finecap::clip::ClipPipeline;
@@ -10,8 +10,8 @@ use finecap::data::{CaptionFile, DataError, PictureFolder, ReadOptions, Record};
 use finecap::files::write_json;
 use finecap::reward::{ClipScoreConfig, GrammarScorer};
 use finecap::train::{
-    CaptionedPicture, KeptRows, PICTURE_BATCH, Progress, caption_words, clip_features, clip_scores,
-    text_tower_fingerprint,
+    CaptionedPicture, KeptRows, PICTURE_BATCH, Progress, RunFolder, caption_words, clip_features,
+    clip_scores, text_tower_fingerprint,
 };
 use serde_json::{Map, Value, json};
 
@@ -74,7 +74,7 @@ impl Score {
             unfinished = Some(rows);
         }
         if let Some(grammar) = &self.grammar {
-            let scorer = GrammarScorer::load(&model_dir(grammar)?, device)?;
+            let scorer = GrammarScorer::load(&RunFolder::new(grammar).grammar()?, device)?;
             let all = candidates.records.iter().flat_map(|record| &record.captions);
             let texts: Vec<&str> = all.map(|caption| &*caption.raw).collect();
             let mut scores = Vec::with_capacity(texts.len());
@@ -220,17 +220,4 @@ pub(super) fn probabilities<S: AsRef<str>>(
     let words = |caption: &S| caption_words(caption.as_ref()).join(" ");
     let texts: Vec<String> = captions.iter().map(words).collect();
     Ok(scorer.probabilities(&texts, device)?)
-}
-
-/// The grammar model of a run, or the folder itself where it is one.
-pub(super) fn model_dir(run: &Path) -> Result<PathBuf> {
-    let places = [run.join("grammar/model"), run.join("model"), run.to_path_buf()];
-    match places.iter().find(|dir| dir.join("grammar.json").is_file()) {
-        Some(dir) => Ok(dir.clone()),
-        None => bail!(
-            "there is no grammar model in {}: make one with `finecap train grammar`, and give its \
-             --out here",
-            run.display()
-        ),
-    }
 }

@@ -9,14 +9,15 @@ use finecap::captioner::CaptionerPipeline;
 use finecap::clip::ClipPipeline;
 use finecap::data::{ReadOptions, Shards, is_shards};
 use finecap::reward::{CiderTable, GrammarScorer};
+use finecap::terminal::say;
 use finecap::train::{
-    Config, Dataset, EvaluationFile, Evaluator, FeatureStore, Job, RewardModels, Split, TableRow,
-    fresh_captioner, table, train_clip, train_clip_on_shards, train_grammar, train_mle, train_scst,
+    Config, Dataset, EvaluationFile, Evaluator, FeatureStore, Job, RewardModels, RunFolder, Split,
+    TableRow, fresh_captioner, relative, table, train_clip, train_clip_on_shards, train_grammar,
+    train_mle, train_scst,
 };
 
 use super::data::{ColumnsArgs, dataset};
 use super::features::unsure;
-use super::score::model_dir;
 
 /// A training phase.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,7 +88,7 @@ pub struct Train {
 impl Train {
     pub fn run(self, device: &Device) -> Result<()> {
         let config = Config::read(self.config.as_deref(), &self.overrides)?;
-        let run = &self.out;
+        let run = RunFolder::new(&self.out);
         let Some(data) = &self.data else { return self.grammar_of_text(&config, device) };
         let images = match (&self.images, is_shards(data)) {
             (None, false) => bail!(
@@ -113,7 +114,7 @@ impl Train {
         if self.skip_bad_images {
             let errors = dataset.drop_bad_images();
             for error in &errors {
-                eprintln!("skipped: {error}");
+                say(&format!("skipped: {error}"));
             }
             if dataset.images.is_empty() {
                 bail!("none of the pictures of {} can be read", data.display());
@@ -129,7 +130,7 @@ impl Train {
             return Ok(());
         }
 
-        let clip_dir = self.clip.clone().unwrap_or_else(|| run.join("clip/model"));
+        let clip_dir = self.clip.clone().unwrap_or_else(|| run.model("clip"));
         need(
             &clip_dir,
             "CLIP model",
@@ -155,13 +156,13 @@ impl Train {
                 models.cider = Some(&cider);
             }
         }
-        let features = self.features.clone().unwrap_or_else(|| run.join("features"));
+        let features = self.features.clone().unwrap_or_else(|| run.features());
         if let Some(start) = &start {
             let spec = FeatureStore::spec_ahead(&features, &pipeline)?;
             let untold = start.model.config().check_spec(&spec);
             let untold = untold.with_context(|| features.display().to_string())?;
             if !untold.is_empty() {
-                eprintln!("{}", unsure(&self.start_dir(), &untold));
+                say(&unsure(&self.start_dir(), &untold));
             }
         }
         let features = FeatureStore::open_or_build(&features, &dataset, &pipeline, device)?;
@@ -169,24 +170,21 @@ impl Train {
             train_grammar(&job, Some(&features), Some(pipeline))?;
             return Ok(());
         }
-        let (phase_dir, name, trained) = match start {
+        let (phase, name, trained) = match start {
             None => {
                 let trained = train_mle(&job, &features, fresh_captioner(&job, &features)?)?;
-                (run.join("mle"), "MLE".to_string(), trained)
+                ("mle", "MLE".to_string(), trained)
             }
             Some(start) => {
                 let settings = &config.scst.reward;
                 let mut reward =
                     models.build(settings, &dataset, &features, &start.vocab, device)?;
                 let trained = train_scst(&job, &features, &mut reward, start)?;
-                (run.join("scst"), settings.to_string(), trained)
+                ("scst", settings.to_string(), trained)
             }
         };
-        // `finecap caption` also needs the CLIP model: note where it is.
-        let link = phase_dir.join("clip.txt");
-        let clip_dir = std::fs::canonicalize(&clip_dir).unwrap_or(clip_dir);
-        std::fs::write(&link, format!("{}\n", clip_dir.display()))
-            .with_context(|| format!("cannot write {}", link.display()))?;
+        // `finecap caption` also needs the CLIP model.
+        run.note_clip(phase, &clip_dir)?;
 
         let evaluator = Evaluator {
             dataset: &dataset,
@@ -200,17 +198,19 @@ impl Train {
             test => test,
         };
         if held_out.is_empty() {
-            eprintln!("nothing is held out: no scores are written");
+            say("nothing is held out: no scores are written");
             return Ok(());
         }
         let (scores, captions) = evaluator.evaluate_model(&trained, &held_out)?;
         let images = images.unwrap_or(data);
-        let pictures = std::fs::canonicalize(images).unwrap_or_else(|_| images.clone());
+        let phase_dir = run.phase(phase);
+        let pictures = relative(&phase_dir, images);
         let order = usize::from(self.phase == Phase::Scst);
         let file = EvaluationFile::new(&name, order, config.seed, pictures, &scores, captions);
         file.write(&phase_dir)?;
         let row = TableRow::new(name, std::slice::from_ref(&file.scores));
-        eprintln!("\nGreedy captions of {} held-out pictures:\n{}", held_out.len(), table(&[row]));
+        let table = table(&[row]);
+        say(&format!("\nGreedy captions of {} held-out pictures:\n{table}", held_out.len()));
         Ok(())
     }
 
@@ -222,7 +222,7 @@ impl Train {
         let options = self.columns.options();
         let (dataset, notes) = Dataset::texts(&self.captions, config.grammar.holdout, &options)?;
         for note in notes {
-            eprintln!("note: {note}");
+            say(&format!("note: {note}"));
         }
         let pipeline = match &self.clip {
             Some(dir) => Some(ClipPipeline::load(dir, device)?),
@@ -233,7 +233,7 @@ impl Train {
     }
 
     fn start_dir(&self) -> PathBuf {
-        self.start.clone().unwrap_or_else(|| self.out.join("mle/model"))
+        self.start.clone().unwrap_or_else(|| RunFolder::new(&self.out).model("mle"))
     }
 
     fn job<'a>(&'a self, config: &'a Config, dataset: &'a Dataset, device: &'a Device) -> Job<'a> {
@@ -251,7 +251,7 @@ impl Train {
     }
 
     fn load_grammar(&self, device: &Device) -> Result<GrammarScorer> {
-        let dir = model_dir(self.grammar.as_ref().unwrap_or(&self.out))?;
+        let dir = RunFolder::new(self.grammar.as_ref().unwrap_or(&self.out)).grammar()?;
         Ok(GrammarScorer::load(&dir, device)?)
     }
 }

@@ -1,12 +1,15 @@
 //! Checkpoints: folders that are written whole or not at all.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::optim::ModuleOptimizer;
 use finecap_files::{write_folder, write_json};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::TrainError;
 
@@ -67,7 +70,10 @@ impl Checkpoints {
             record.save(&path).map_err(|e| TrainError::file(&path, e.to_string()))?;
             let path = dir.join("optimizer.bpk");
             optimizer.save(&path).map_err(|e| TrainError::file(&path, e.to_string()))?;
-            Ok(write_json(&dir.join("state.json"), state)?)
+            let hash = |name: &str| Ok((name.to_string(), file_hash(&dir.join(name))?));
+            let files = ["model.bpk", "optimizer.bpk"].map(hash);
+            let files = files.into_iter().collect::<Result<_, TrainError>>()?;
+            Ok(write_json(&dir.join("state.json"), &Saved { state: state.clone(), files })?)
         })?;
         let steps = self.steps()?;
         let old = &steps[..steps.len().saturating_sub(keep)];
@@ -78,12 +84,47 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// State of the newest checkpoint.
-    pub(crate) fn newest(&self) -> Result<Option<TrainState>, TrainError> {
-        match self.steps()?.last() {
-            Some(&step) => read_json(&self.folder(step).join("state.json")).map(Some),
-            None => Ok(None),
+    /// States of the checkpoints, newest first. What is no checkpoint any more is not among them, but
+    /// where nothing else is there, it is an error.
+    pub(crate) fn states(&self) -> Result<Vec<TrainState>, TrainError> {
+        let mut states = Vec::new();
+        let mut damaged = None;
+        for step in self.steps()?.into_iter().rev() {
+            match read_json::<Saved>(&self.folder(step).join("state.json")) {
+                Ok(saved) => states.push(saved.state),
+                Err(error) => {
+                    damaged.get_or_insert(error);
+                }
+            }
         }
+        match damaged {
+            Some(error) if states.is_empty() => Err(error),
+            _ => Ok(states),
+        }
+    }
+
+    /// Weights and optimizer state of a checkpoint, if they are what was saved.
+    ///
+    /// # Errors
+    /// A file that is missing, has changed, or does not fit.
+    pub(crate) fn load<M: Module>(
+        &self,
+        step: usize,
+        model: M,
+        optimizer: ModuleOptimizer,
+    ) -> Result<(M, ModuleOptimizer), TrainError> {
+        let folder = self.folder(step);
+        let saved: Saved = read_json(&folder.join("state.json"))?;
+        for (name, hash) in &saved.files {
+            let path = folder.join(name);
+            if file_hash(&path)? != *hash {
+                return Err(TrainError::file(&path, "is damaged: it is not what was saved"));
+            }
+        }
+        let path = folder.join("optimizer.bpk");
+        let optimizer =
+            optimizer.load(&path).map_err(|e| TrainError::file(&path, e.to_string()))?;
+        Ok((self.load_model(step, model)?, optimizer))
     }
 
     pub(crate) fn load_model<M: Module>(&self, step: usize, model: M) -> Result<M, TrainError> {
@@ -92,15 +133,29 @@ impl Checkpoints {
             .try_load_file(&path)
             .map_err(|e| TrainError::file(&path, format!("does not fit the model: {e}")))
     }
+}
 
-    pub(crate) fn load_optimizer(
-        &self,
-        step: usize,
-        optimizer: ModuleOptimizer,
-    ) -> Result<ModuleOptimizer, TrainError> {
-        let path = self.folder(step).join("optimizer.bpk");
-        optimizer.load(&path).map_err(|e| TrainError::file(&path, e.to_string()))
+/// What `state.json` holds.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    #[serde(flatten)]
+    state: TrainState,
+    /// SHA-256 of the files beside it.
+    #[serde(default)]
+    files: BTreeMap<String, String>,
+}
+
+fn file_hash(path: &Path) -> Result<String, TrainError> {
+    let mut hasher = Sha256::new();
+    let mut file = fs::File::open(path).map_err(TrainError::io("read", path))?;
+    let mut block = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut block).map_err(TrainError::io("read", path))? {
+            0 => break,
+            n => hasher.update(&block[..n]),
+        }
     }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Reads a JSON value.

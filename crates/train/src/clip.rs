@@ -85,11 +85,13 @@ fn train(job: &Job, pipeline: ClipPipeline, pairs: impl Pairs) -> Result<ClipPip
 
     let autodiff = device.clone().autodiff();
     let model = pipeline.model.clone().fork(&autodiff).train();
-    let optimizer = AdamWConfig::new()
-        .with_beta_2(0.98)
-        .with_epsilon(1e-6)
-        .with_weight_decay(settings.weight_decay)
-        .init();
+    let optimizer = || {
+        AdamWConfig::new()
+            .with_beta_2(0.98)
+            .with_epsilon(1e-6)
+            .with_weight_decay(settings.weight_decay)
+            .init()
+    };
     let (model, mut optimizer) = phase.restore(model, optimizer)?;
 
     // Steps are made one after the other, whatever number of threads reads the pictures of one.
@@ -132,6 +134,7 @@ fn train(job: &Job, pipeline: ClipPipeline, pairs: impl Pairs) -> Result<ClipPip
                 let numbers = validate(job, &model.valid(), &pipeline, &held_out)?;
                 phase.checkpoint(step, numbers, &model, &optimizer)?;
             }
+            phase.stop_if_asked(step, &model, &optimizer)?;
         }
         Ok::<_, TrainError>(model)
     })?;

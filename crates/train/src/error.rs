@@ -47,6 +47,18 @@ pub enum TrainError {
         /// File with the batch's image ids.
         dump: PathBuf,
     },
+    /// The work was asked to stop, and can go on later.
+    #[error("stopped after {done} of {total} ({work}): go on with the same command{how}")]
+    Stopped {
+        /// The phase, or what was made.
+        work: String,
+        /// Steps or images that are done and kept.
+        done: usize,
+        /// All of them.
+        total: usize,
+        /// What the command needs besides, as " and --resume".
+        how: &'static str,
+    },
     /// The device failed while results were read back.
     #[error("reading results back from the device failed: {0}")]
     Device(String),

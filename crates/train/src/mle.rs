@@ -41,7 +41,7 @@ pub fn train_mle(
 
     let autodiff = device.clone().autodiff();
     // Betas and epsilon as in the reference (Vaswani et al. 2017).
-    let optimizer = AdamConfig::new().with_beta_2(0.98).with_epsilon(1e-9).init();
+    let optimizer = || AdamConfig::new().with_beta_2(0.98).with_epsilon(1e-9).init();
     let (mut model, mut optimizer) = phase.restore(model.fork(&autodiff).train(), optimizer)?;
     let snapshot = |model: &finecap_captioner::Captioner| CaptionerPipeline {
         model: model.valid().fork(device),
@@ -86,6 +86,7 @@ pub fn train_mle(
             let numbers = validation.numbers(job, features, &now, None)?;
             phase.checkpoint(step, numbers, &model, &optimizer)?;
         }
+        phase.stop_if_asked(step, &model, &optimizer)?;
     }
 
     let model = phase.finish(model, |model, dir| Ok(snapshot(model).save(dir)?))?;

@@ -8,13 +8,14 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::ModuleOptimizer;
-use finecap_files::{write_folder, write_text};
+use burn::tensor::Tensor;
+use finecap_files::{Lock, write_folder, write_text};
 use serde_json::{Map, Value, json};
 
 use crate::TrainError;
@@ -23,6 +24,8 @@ use crate::config::{Config, Export};
 use crate::fingerprint::data_fingerprint;
 use crate::job::{Job, Resume};
 use crate::progress::Progress;
+use crate::run_folder::RunFolder;
+use crate::stop::is_asked_to_stop;
 
 /// One phase of a run, from its first step (or the one it goes on from) to its last.
 pub(crate) struct Phase {
@@ -32,10 +35,13 @@ pub(crate) struct Phase {
     checkpoints: Checkpoints,
     log: File,
     state: TrainState,
-    resumed: bool,
+    /// States of the checkpoints to go on from, the newest first.
+    resumable: Vec<TrainState>,
     steps: usize,
     started: Instant,
     progress: Progress,
+    /// No other process works in this run.
+    _lock: Lock,
 }
 
 /// Numbers of one step, in the order they are logged.
@@ -45,61 +51,55 @@ impl Phase {
     /// Makes the phase's folder, or with `resume` finds where to go on.
     ///
     /// # Errors
-    /// A folder that is there without `resume`, or was made with other settings or data.
+    /// A folder that is there without `resume`, or was made with other settings or data; a run that is
+    /// not there, or that another process works in.
     pub(crate) fn open(job: &Job, name: &'static str, steps: usize) -> Result<Self, TrainError> {
         let Job { config, .. } = *job;
+        let run = RunFolder::new(job.run);
         let data = data_fingerprint(job.dataset);
-        let dir = job.run.join(name);
-        let settings = config.to_toml()?;
+        let dir = run.phase(name);
         let settings_path = dir.join("config.toml");
         let log_path = dir.join("metrics.jsonl");
         let checkpoints = Checkpoints::new(dir.join("checkpoints"));
-        let mut state = TrainState { step: 0, best: None, data };
-        let mut resumed = false;
+        if job.resume == Resume::GoOn && !run.is_run() {
+            let problem =
+                "holds no run to go on with: check --out, or leave --resume out to begin one";
+            return Err(TrainError::file(job.run, problem));
+        }
+        let lock = Lock::acquire(job.run)?;
+        let mut resumable = Vec::new();
         if settings_path.exists() {
             if job.resume == Resume::Refuse {
                 let problem = "holds a run already: go on with --resume, or choose another --out";
                 return Err(TrainError::file(&dir, problem));
             }
-            let old = fs::read_to_string(&settings_path)
-                .map_err(TrainError::io("read", &settings_path))?;
-            check_settings(&settings_path, &old, &settings)?;
-            if let Some(found) = checkpoints.newest()? {
-                if found.data != state.data {
-                    let problem = "was started on other data: choose another --out";
-                    return Err(TrainError::file(&dir, problem));
-                }
-                state = found;
-                resumed = true;
+            config.check_same(name, &settings_path)?;
+            resumable = checkpoints.states()?;
+            if resumable.iter().any(|state| state.data != data) {
+                let problem = "was started on other data: choose another --out";
+                return Err(TrainError::file(&dir, problem));
             }
         } else {
             fs::create_dir_all(&dir).map_err(TrainError::io("create", &dir))?;
-            write_text(&settings_path, &settings)?;
+            write_text(&settings_path, &config.to_toml()?)?;
         }
-        cut_log(&log_path, state.step)?;
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log_path)
-            .map_err(TrainError::io("open", &log_path))?;
-        let progress = Progress::new(name, state.step, steps);
+        let log = OpenOptions::new().create(true).append(true).open(&log_path);
+        let log = log.map_err(TrainError::io("open", &log_path))?;
+        let first = resumable.first().map_or(0, |state| state.step);
+        let progress = Progress::new(name, first, steps);
         Ok(Self {
             dir,
             name,
             config: config.clone(),
             checkpoints,
             log,
-            state,
-            resumed,
+            state: TrainState { step: 0, best: None, data },
+            resumable,
             steps,
             started: Instant::now(),
             progress,
+            _lock: lock,
         })
-    }
-
-    /// Says something beside the progress.
-    pub(crate) fn note(&self, line: &str) {
-        self.progress.note(line);
     }
 
     /// Steps that remain, counted from 1.
@@ -107,19 +107,62 @@ impl Phase {
         self.state.step + 1..=self.steps
     }
 
-    /// Loads weights and optimizer state where the phase goes on from a checkpoint.
+    /// Loads weights and optimizer state of the newest checkpoint that can be read, and removes from
+    /// the log what came after it.
+    ///
+    /// # Errors
+    /// Checkpoints none of which can be read.
     pub(crate) fn restore<M: Module>(
-        &self,
+        &mut self,
         model: M,
-        optimizer: ModuleOptimizer,
+        optimizer: impl Fn() -> ModuleOptimizer,
     ) -> Result<(M, ModuleOptimizer), TrainError> {
-        if !self.resumed {
-            return Ok((model, optimizer));
+        let mut damaged = None;
+        for state in std::mem::take(&mut self.resumable) {
+            // The model's record brings the parameter ids that the optimizer's state is keyed by.
+            match self.checkpoints.load(state.step, model.clone(), optimizer()) {
+                Ok(restored) => {
+                    self.note(&format!("{:>10} goes on after step {}", self.name, state.step));
+                    self.state = state;
+                    self.cut_log()?;
+                    return Ok(restored);
+                }
+                Err(error) => {
+                    self.note(&format!(
+                        "{:>10} {error}; the checkpoint before is tried",
+                        self.name
+                    ));
+                    damaged.get_or_insert(error);
+                }
+            }
         }
-        self.progress.note(&format!("{:>10} goes on after step {}", self.name, self.state.step));
-        // The model's record brings the parameter ids that the optimizer's state is keyed by.
-        let model = self.checkpoints.load_model(self.state.step, model)?;
-        Ok((model, self.checkpoints.load_optimizer(self.state.step, optimizer)?))
+        match damaged {
+            Some(error) => {
+                let dir = self.dir.display();
+                let problem =
+                    format!("no checkpoint can be read ({error}): remove {dir} to begin anew");
+                Err(TrainError::file(&self.dir, problem))
+            }
+            None => {
+                self.cut_log()?;
+                Ok((model, optimizer()))
+            }
+        }
+    }
+
+    /// Removes what a killed run logged after its last checkpoint, and opens the log at its end.
+    fn cut_log(&mut self) -> Result<(), TrainError> {
+        let path = self.dir.join("metrics.jsonl");
+        let text = fs::read(&path).map_err(TrainError::io("read", &path))?;
+        write_text(&path, &kept_lines(&path, &String::from_utf8_lossy(&text), self.state.step)?)?;
+        let log = OpenOptions::new().append(true).open(&path);
+        self.log = log.map_err(TrainError::io("open", &path))?;
+        Ok(())
+    }
+
+    /// Says something beside the progress.
+    pub(crate) fn note(&self, line: &str) {
+        self.progress.note(line);
     }
 
     /// Stops a run whose numbers have gone wrong, before the step is taken.
@@ -173,6 +216,13 @@ impl Phase {
         optimizer: &ModuleOptimizer,
     ) -> Result<(), TrainError> {
         let score = validation.first().map(|(_, value)| *value);
+        if let Some((name, value)) = validation.iter().find(|(_, value)| !value.is_finite()) {
+            let what = format!("validation's {name} ({value})");
+            return Err(self.diverged(step, what));
+        }
+        if !are_finite(model) {
+            return Err(self.diverged(step, "a weight of the model".into()));
+        }
         if !validation.is_empty() {
             let shown = validation.iter().map(|(name, value)| format!("{name} {value:.4}"));
             let shown = shown.collect::<Vec<_>>().join(", ");
@@ -186,6 +236,37 @@ impl Phase {
             self.state.best = Some((score, step));
         }
         self.checkpoints.save(&self.state, model, optimizer, self.config.checkpoint.keep)
+    }
+
+    fn diverged(&self, step: usize, what: String) -> TrainError {
+        let path = &self.dir;
+        let problem = format!(
+            "training has diverged: {what} is not finite at step {step}; nothing of it was saved: try a \
+             lower learning rate in another --out"
+        );
+        TrainError::file(path, problem)
+    }
+
+    /// Where the process was asked to stop, saves a checkpoint and ends the phase, to go on later. The
+    /// last step is followed by the end of the phase anyway.
+    ///
+    /// # Errors
+    /// [`TrainError::Stopped`], and what saving runs into.
+    pub(crate) fn stop_if_asked<M: Module>(
+        &mut self,
+        step: usize,
+        model: &M,
+        optimizer: &ModuleOptimizer,
+    ) -> Result<(), TrainError> {
+        if !is_asked_to_stop() || step == self.steps {
+            return Ok(());
+        }
+        if self.state.step != step {
+            self.state.step = step;
+            self.checkpoints.save(&self.state, model, optimizer, self.config.checkpoint.keep)?;
+        }
+        let (work, how) = (self.name.to_string(), " and --resume");
+        Err(TrainError::Stopped { work, done: step, total: self.steps, how })
     }
 
     /// Chooses the weights to keep, hands them to `write` and closes the phase.
@@ -206,32 +287,63 @@ impl Phase {
     }
 }
 
-/// Refuses to go on with other settings, naming the first that differs.
-fn check_settings(path: &Path, old: &str, new: &str) -> Result<(), TrainError> {
-    if old == new {
-        return Ok(());
+/// The lines of a log up to a step. Of a process that was killed the last line may be cut.
+fn kept_lines(path: &Path, text: &str, step: usize) -> Result<String, TrainError> {
+    let count = text.lines().count();
+    let mut kept = String::with_capacity(text.len());
+    for (number, line) in (1..).zip(text.lines()) {
+        let at = serde_json::from_str::<Value>(line).ok().and_then(|line| {
+            let at = line.get("step").or_else(|| line.get("validation_step"))?;
+            at.as_u64()
+        });
+        match at {
+            Some(at) if at as usize <= step => {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+            Some(_) => {}
+            None if number == count => {}
+            None => {
+                let problem = format!(
+                    "line {number} is not what finecap wrote there: remove that line to go on"
+                );
+                return Err(TrainError::file(path, problem));
+            }
+        }
     }
-    let differing = old.lines().zip(new.lines()).find(|(a, b)| a != b);
-    let detail = differing.map(|(a, b)| format!(": `{a}` then, `{b}` now")).unwrap_or_default();
-    Err(TrainError::file(
-        path,
-        format!("this run was started with other settings{detail}; choose another --out"),
-    ))
+    Ok(kept)
 }
 
-/// Removes what a killed run logged after its last checkpoint.
-fn cut_log(path: &Path, step: usize) -> Result<(), TrainError> {
-    if !path.exists() {
-        return Ok(());
+/// Whether all weights are numbers.
+fn are_finite<M: Module>(model: &M) -> bool {
+    let mut weights = Finite(true);
+    model.visit(&mut weights);
+    weights.0
+}
+
+struct Finite(bool);
+
+impl ModuleVisitor for Finite {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0 = self.0 && param.val().is_finite().all().into_scalar::<bool>();
     }
-    let file = File::open(path).map_err(TrainError::io("read", path))?;
-    let keep = |line: &str| {
-        let line: Value = serde_json::from_str(line).unwrap_or_default();
-        let at = line.get("step").or_else(|| line.get("validation_step"));
-        at.and_then(Value::as_u64).is_some_and(|at| at as usize <= step)
-    };
-    let lines: Vec<String> =
-        BufReader::new(file).lines().map_while(Result::ok).filter(|line| keep(line)).collect();
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    fs::write(path, text).map_err(TrainError::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_cut_after_a_step_and_garbage_is_named() {
+        let line = |step: usize| format!("{{\"step\": {step}, \"loss\": 1.0}}\n");
+        let validation = "{\"validation_step\": 2, \"score\": 1.0}\n";
+        let text = format!("{}{}{validation}{}", line(1), line(2), line(3));
+        let path = Path::new("metrics.jsonl");
+        let expected = format!("{}{}{validation}", line(1), line(2));
+        assert_eq!(kept_lines(path, &text, 2).unwrap(), expected);
+        assert_eq!(kept_lines(path, &format!("{text}{{\"st"), 2).unwrap(), expected);
+        assert_eq!(kept_lines(path, "", 2).unwrap(), "");
+        let error = kept_lines(path, &format!("\0\0\n{text}"), 2).unwrap_err().to_string();
+        assert!(error.contains("metrics.jsonl") && error.contains("line 1"), "{error}");
+    }
 }

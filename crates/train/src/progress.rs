@@ -1,68 +1,99 @@
-//! Progress with the time left: a bar on a terminal, plain lines otherwise.
+//! Progress of long work, told to whoever wants to show it. Nothing is printed here.
 
-use std::io::IsTerminal;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+/// What happens to a piece of work.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ProgressEvent<'a> {
+    /// It begins, or goes on after `done` of `total`.
+    Started {
+        /// Name of the work, as "mle" or "features".
+        label: &'a str,
+        /// What was done before.
+        done: usize,
+        /// All there is to do; 0 where that is not known.
+        total: usize,
+    },
+    /// Some of it is done.
+    Advanced {
+        /// Name of the work.
+        label: &'a str,
+        /// What is done.
+        done: usize,
+        /// All there is to do.
+        total: usize,
+        /// The time that is left at the mean speed since the start.
+        left: Duration,
+        /// A few words, as the loss.
+        message: &'a str,
+    },
+    /// Something to know that is not about how far it is.
+    Note(&'a str),
+    /// It is finished.
+    Finished {
+        /// Name of the work.
+        label: &'a str,
+        /// All there was to do.
+        total: usize,
+        /// How long it took.
+        took: Duration,
+        /// A few words, as where the result is.
+        message: &'a str,
+    },
+}
 
-/// Plain lines come at most this often.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+type Show = Box<dyn Fn(&ProgressEvent) + Send + Sync>;
 
-/// Progress of one phase.
+static SHOW: OnceLock<Show> = OnceLock::new();
+
+/// Says who shows progress, for the whole process; nobody does before this is called. Returns whether
+/// this was the first call, whose choice stays.
+pub fn show_progress(show: impl Fn(&ProgressEvent) + Send + Sync + 'static) -> bool {
+    SHOW.set(Box::new(show)).is_ok()
+}
+
+fn tell(event: &ProgressEvent) {
+    if let Some(show) = SHOW.get() {
+        show(event);
+    }
+}
+
+/// Progress of one piece of work.
 pub struct Progress {
     label: String,
     total: usize,
     first: usize,
     started: Instant,
-    last_line: Instant,
-    bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Starts at `done` of `total`, where a resumed phase goes on.
+    /// Starts at `done` of `total`, where resumed work goes on.
     pub fn new(label: &str, done: usize, total: usize) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(total as u64).with_position(done as u64);
-            let template = "{prefix:>10} {bar:30} {pos}/{len} {elapsed} gone, {eta} left {msg}";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
-            bar.set_prefix(label.to_string());
-            bar.reset_eta();
-            bar
-        });
-        let now = Instant::now();
-        Self { label: label.into(), total, first: done, started: now, last_line: now, bar }
+        tell(&ProgressEvent::Started { label, done, total });
+        Self { label: label.into(), total, first: done, started: Instant::now() }
     }
 
-    /// Reports that `done` of the total are done; `message` is only made when it is shown.
+    /// Reports that `done` of the total are done; `message` is only made when somebody looks.
     pub fn set(&mut self, done: usize, message: impl FnOnce() -> String) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(done as u64);
-            bar.set_message(message());
-        } else if self.last_line.elapsed() >= LINE_EVERY && done < self.total {
-            self.last_line = Instant::now();
-            let gone = self.started.elapsed().as_secs_f64();
-            let left = gone / (done - self.first).max(1) as f64 * (self.total - done) as f64;
-            let message = message();
-            eprintln!("{:>10} {done}/{} {left:.0} s left {message}", self.label, self.total);
+        if SHOW.get().is_none() {
+            return;
         }
+        let each = self.started.elapsed() / done.saturating_sub(self.first).max(1) as u32;
+        let left = each * self.total.saturating_sub(done) as u32;
+        let (label, total, message) = (self.label.as_str(), self.total, &*message());
+        tell(&ProgressEvent::Advanced { label, done, total, left, message });
     }
 
-    /// Ends the bar with one line that stays.
+    /// Ends the work with a few words.
     pub fn finish(self, message: &str) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-        let gone = self.started.elapsed().as_secs_f64();
-        eprintln!("{:>10} {}/{} in {gone:.1} s {message}", self.label, self.total, self.total);
+        let (label, total, took) = (self.label.as_str(), self.total, self.started.elapsed());
+        tell(&ProgressEvent::Finished { label, total, took, message });
     }
 
-    /// Prints a line without disturbing the bar.
+    /// Says something beside.
     pub fn note(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
-        }
+        tell(&ProgressEvent::Note(line));
     }
 }

@@ -61,7 +61,7 @@ pub fn train_scst(
     // Only now, so that a refusal leaves no folder behind.
     let mut phase = Phase::open(job, "scst", settings.steps)?;
 
-    let optimizer = AdamConfig::new().with_beta_2(0.98).with_epsilon(1e-9).init();
+    let optimizer = || AdamConfig::new().with_beta_2(0.98).with_epsilon(1e-9).init();
     let (mut model, mut optimizer) = phase.restore(model, optimizer)?;
     let decoding = Decoding {
         greedy: reward.needs_greedy(settings.baseline),
@@ -137,6 +137,7 @@ pub fn train_scst(
             let numbers = validation.numbers(job, features, &now, Some(reward))?;
             phase.checkpoint(step, numbers, &model, &optimizer)?;
         }
+        phase.stop_if_asked(step, &model, &optimizer)?;
     }
 
     let model = phase.finish(model, |model, dir| Ok(snapshot(model)?.save(dir)?))?;

@@ -5,7 +5,7 @@ mod settings;
 mod source;
 
 use std::io::{IsTerminal, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use burn::tensor::Device;
@@ -13,7 +13,7 @@ use clap::Args;
 use finecap::captioner::{Captioner, Vocab};
 use finecap::clip::ClipPipeline;
 use finecap::data::PictureList;
-use finecap::train::Progress;
+use finecap::train::{Progress, RunFolder, clip_of};
 
 use self::output::Output;
 use self::settings::{Method, Settings};
@@ -47,7 +47,7 @@ pub struct Caption {
 
 impl Caption {
     pub fn run(self, device: &Device) -> Result<()> {
-        let model = model_dir(&self.model)?;
+        let model = RunFolder::new(&self.model).captioner()?;
         let (captioner, vocab) = Captioner::load(&model, device)?;
         let method = self.settings.method(&captioner, &vocab)?;
         let mut source = match &self.features {
@@ -55,7 +55,7 @@ impl Caption {
             None => {
                 let clip = match self.clip {
                     Some(dir) => dir,
-                    None => clip_dir(&model)?,
+                    None => clip_of(&model)?,
                 };
                 let list = PictureList::read(&self.images)?;
                 for note in &list.notes {
@@ -122,36 +122,5 @@ impl Describe {
             eprintln!("{failed} of {total} pictures could not be read");
         }
         Ok(())
-    }
-}
-
-/// The folder of the captioner to use.
-fn model_dir(run: &Path) -> Result<PathBuf> {
-    let inside = ["model", "scst/model", "mle/model"].map(|inside| run.join(inside));
-    let mut candidates = inside.into_iter().chain([run.to_path_buf()]);
-    match candidates.find(|dir| dir.join("vocab.json").is_file()) {
-        Some(dir) => Ok(dir),
-        None => bail!(
-            "there is no finished captioner in {}: train one with `finecap train mle --out {}`",
-            run.display(),
-            run.display()
-        ),
-    }
-}
-
-/// Where training noted the CLIP model, or the run's own.
-fn clip_dir(model: &Path) -> Result<PathBuf> {
-    let phase = model.parent().unwrap_or(model);
-    let noted = std::fs::read_to_string(phase.join("clip.txt")).unwrap_or_default();
-    let beside = phase.parent().unwrap_or(phase).join("clip/model");
-    let candidates = [PathBuf::from(noted.trim()), beside];
-    let configs = ["config.json", "open_clip_config.json"];
-    match candidates.into_iter().find(|dir| configs.iter().any(|config| dir.join(config).is_file()))
-    {
-        Some(dir) => Ok(dir),
-        None => bail!(
-            "the CLIP model that {} was trained with is not where it was: name it with --clip",
-            model.display()
-        ),
     }
 }

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use finecap::data::{CaptionText, Columns, ReadOptions};
 use finecap::metrics::{ptb_tokenize, share_seen};
 use finecap::reward::{CiderTable, GrammarScorer};
+use finecap::train::RunFolder;
 use serde_json::{Map, Value, json};
 
 use super::lines::Lines;
@@ -18,7 +19,7 @@ use super::resampling::Resampling;
 use super::scores::{Column, Scores};
 use super::seeing::Seeing;
 use crate::cli::data::{self, ColumnsArgs};
-use crate::cli::score::{model_dir, probabilities};
+use crate::cli::score::probabilities;
 
 /// How captions are cut into words.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -141,7 +142,7 @@ impl Captions {
             None => None,
             Some(run) => {
                 let device = device()?;
-                Some((GrammarScorer::load(&model_dir(run)?, &device)?, device))
+                Some((GrammarScorer::load(&RunFolder::new(run).grammar()?, &device)?, device))
             }
         };
         let training = match &self.training {

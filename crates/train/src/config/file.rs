@@ -34,6 +34,37 @@ impl Config {
         Ok(config)
     }
 
+    /// Refuses to go on with a phase that was started with other settings of its own; those of other
+    /// phases, and how often checkpoints are written, may have changed.
+    pub(crate) fn check_same(&self, phase: &str, path: &Path) -> Result<(), TrainError> {
+        let text = fs::read_to_string(path).map_err(TrainError::io("read", path))?;
+        let old: Self = toml::from_str(&text).map_err(|error| {
+            let problem = explain(error.message(), &error.to_string());
+            TrainError::file(path, format!("was written by another version: {problem}"))
+        })?;
+        let sections: &[&str] = match phase {
+            "clip" => &["seed", "clip"],
+            "mle" => &["seed", "captioner", "mle"],
+            "grammar" => &["seed", "clip", "grammar"],
+            _ => &["seed", "scst"],
+        };
+        let own = |config: &Self| -> Result<Table, TrainError> {
+            let mut table: Table = toml::from_str(&config.to_toml()?)
+                .map_err(|e| TrainError::setting("config", e.to_string()))?;
+            table.retain(|key, _| sections.contains(&key));
+            Ok(table)
+        };
+        match difference(&own(&old)?, &own(self)?, "") {
+            None => Ok(()),
+            Some(difference) => {
+                let problem = format!(
+                    "this run was started with other settings: {difference}; choose another --out"
+                );
+                Err(TrainError::file(path, problem))
+            }
+        }
+    }
+
     /// The settings as TOML, every key written out.
     ///
     /// # Errors
@@ -121,6 +152,23 @@ fn explain(message: &str, full: &str) -> String {
         };
     }
     format!("{}{place}", one_line(message))
+}
+
+/// The first key in which two tables differ, with both values.
+fn difference(old: &Table, new: &Table, at: &str) -> Option<String> {
+    let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
+    keys.filter_map(|key| {
+        let place = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+        match (old.get(key), new.get(key)) {
+            (Some(Value::Table(old)), Some(Value::Table(new))) => difference(old, new, &place),
+            (old, new) if old == new => None,
+            (old, new) => {
+                let show = |value: Option<&Value>| value.map_or("unset".into(), Value::to_string);
+                Some(format!("`{place}` was {} and is {}", show(old), show(new)))
+            }
+        }
+    })
+    .next()
 }
 
 fn one_line(text: &str) -> String {

@@ -15,6 +15,7 @@ use crate::data::Dataset;
 use crate::encode::{PICTURE_BATCH, each_batch};
 use crate::fingerprint::short_hash;
 use crate::progress::Progress;
+use crate::stop::is_asked_to_stop;
 
 /// What is extracted, and how it is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -198,6 +199,10 @@ fn complete(
         }
         let rate = (range.end - first) as f64 / started.elapsed().as_secs_f64();
         progress.set(range.end, || format!("{rate:.1} images/s"));
+        if is_asked_to_stop() && range.end < total {
+            let work = "features".into();
+            return Err(TrainError::Stopped { work, done: range.end, total, how: "" });
+        }
         Ok::<_, TrainError>(())
     })?;
     let rate = (total - first) as f64 / started.elapsed().as_secs_f64();

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use finecap_files::write_json;
+use finecap_files::{Lock, write_json};
 use half::f16;
 
 use super::{GridType, Header};
@@ -19,6 +19,8 @@ pub(super) struct Rows {
     row: usize,
     /// Rows that are there.
     done: usize,
+    /// No other process makes this store.
+    _lock: Lock,
 }
 
 impl Rows {
@@ -38,8 +40,10 @@ impl Rows {
                 return Ok(None);
             }
             found.refuse_other_images(header, dir)?;
-        } else {
-            fs::create_dir_all(dir).map_err(TrainError::io("create", dir))?;
+        }
+        // Only now, so that what is refused is left as it was.
+        let lock = Lock::acquire(dir)?;
+        if !json.exists() {
             // Rows without a header are of no one knows what.
             for stray in [&path, &part] {
                 if stray.exists() {
@@ -56,7 +60,7 @@ impl Rows {
         // was ever written here: it is not believed.
         let done = if length > header.bytes() { 0 } else { length / row as u64 };
         file.set_len(done * row as u64).map_err(TrainError::io("write", &part))?;
-        Ok(Some(Self { file, part, path, row, done: done as usize }))
+        Ok(Some(Self { file, part, path, row, done: done as usize, _lock: lock }))
     }
 
     /// Number of rows that are there.

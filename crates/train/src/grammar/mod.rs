@@ -100,7 +100,7 @@ pub fn train_grammar(
 
     let autodiff = device.clone().autodiff();
     let model = Tuned { clip: pipeline.model.clone(), head, next }.fork(&autodiff).train();
-    let (mut model, mut optimizer) = phase.restore(model, optimizer(settings))?;
+    let (mut model, mut optimizer) = phase.restore(model, || optimizer(settings))?;
 
     for step in phase.remaining() {
         let chosen = batch(&images, config.seed, step - 1, settings.batch_size);
@@ -163,6 +163,7 @@ pub fn train_grammar(
             let numbers = validate(job, &scorer, &held_out, features, &negatives)?;
             phase.checkpoint(step, numbers, &model, &optimizer)?;
         }
+        phase.stop_if_asked(step, &model, &optimizer)?;
     }
 
     let model = phase.finish(model, |model, dir| {
