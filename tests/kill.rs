@@ -68,7 +68,7 @@ fn command(world: &World, name: &str, dir: &Path, resume: bool) -> Command {
             command.args(SETTINGS);
         }
     }
-    if resume && matches!(name, "embed" | "score") || resume && PHASES.contains(&name) {
+    if resume && (PHASES.contains(&name) || matches!(name, "embed" | "score")) {
         command.arg("--resume");
     }
     command

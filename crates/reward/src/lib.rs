@@ -21,6 +21,7 @@ mod cider;
 mod clip_s;
 mod contrastive;
 mod error;
+mod external;
 mod grammar;
 mod mix;
 mod ref_clip_s;
@@ -35,6 +36,7 @@ pub use cider::{CiderReward, CiderTable};
 pub use clip_s::{ClipScore, ClipScoreConfig};
 pub use contrastive::ContrastiveReward;
 pub use error::RewardError;
+pub use external::{Endpoint, ExternalImage, ExternalReward};
 pub use grammar::{
     Corruption, GrammarHead, GrammarHeadConfig, GrammarReward, GrammarScorer, Negative, Negatives,
 };

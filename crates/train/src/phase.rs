@@ -261,12 +261,24 @@ impl Phase {
         if !is_asked_to_stop() || step == self.steps {
             return Ok(());
         }
+        self.keep(step, model, optimizer)?;
+        let (work, how) = (self.name.to_string(), " and --resume");
+        Err(TrainError::Stopped { work, done: step, total: self.steps, how })
+    }
+
+    /// Saves a checkpoint where the phase ends before its time, unless `step` has one.
+    pub(crate) fn keep<M: Module>(
+        &mut self,
+        step: usize,
+        model: &M,
+        optimizer: &ModuleOptimizer,
+    ) -> Result<(), TrainError> {
         if self.state.step != step {
             self.state.step = step;
             self.checkpoints.save(&self.state, model, optimizer, self.config.checkpoint.keep)?;
         }
-        let (work, how) = (self.name.to_string(), " and --resume");
-        Err(TrainError::Stopped { work, done: step, total: self.steps, how })
+        self.note(&format!("{:>10} kept after step {step}: --resume goes on", self.name));
+        Ok(())
     }
 
     /// Chooses the weights to keep, hands them to `write` and closes the phase.

@@ -5,12 +5,13 @@ use finecap_captioner::Vocab;
 use finecap_clip::ClipPipeline;
 use finecap_reward::{
     BleuReward, CiderReward, CiderTable, ClipScore, ClipScoreConfig, ContrastiveReward,
-    GrammarReward, GrammarScorer, RefClipScore, Reward, Term, TextEncoder, WeightedSum,
+    ExternalImage, ExternalReward, GrammarReward, GrammarScorer, RefClipScore, Reward, Term,
+    TextEncoder, WeightedSum,
 };
 
 use crate::TrainError;
 use crate::config::{RewardSettings, TermSettings, Tower};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, ImageRecord, ImageSource, Split};
 use crate::features::FeatureStore;
 use crate::fingerprint::image_tower_fingerprint;
 
@@ -114,8 +115,22 @@ impl<'a> RewardModels<'a> {
         if settings.bleu.weight != 0.0 {
             add(settings.bleu, Box::new(BleuReward::new(&references)?));
         }
+        for external in settings.external.iter().filter(|external| external.weight != 0.0) {
+            let images = dataset.images.iter().map(external_image).collect::<Vec<_>>();
+            let (endpoint, limit) = (external.endpoint()?, external.limit());
+            let reward = ExternalReward::new(&external.name, endpoint, limit, images)?;
+            add(external.term(), Box::new(reward));
+        }
         Ok(WeightedSum::new(terms)?)
     }
+}
+
+fn external_image(image: &ImageRecord) -> ExternalImage {
+    let path = match &image.source {
+        ImageSource::File(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+        _ => None,
+    };
+    ExternalImage { name: image.name.clone(), path, references: image.captions.clone() }
 }
 
 /// CIDEr-D's document frequencies over the training references.

@@ -96,7 +96,13 @@ pub fn train_scst(
                 ended: caption.ended,
             })
             .collect();
-        let scores = reward.score_terms(&candidates)?;
+        let scores = match reward.score_terms(&candidates) {
+            Ok(scores) => scores,
+            Err(error) => {
+                phase.keep(step - 1, &model, &optimizer)?;
+                return Err(error.into());
+            }
+        };
         let rule = settings.advantage_rule();
         let advantages = rule.advantages(&scores.terms, decoding.greedy, settings.samples)?;
 

@@ -12,6 +12,7 @@ use finecap::reward::{CiderTable, GrammarScorer};
 use finecap::train::RunFolder;
 use serde_json::{Map, Value, json};
 
+use super::external::{self, External};
 use super::lines::Lines;
 use super::matching::Targets;
 use super::meteor::MeteorData;
@@ -57,6 +58,11 @@ pub struct Captions {
     /// Give the mean probability of being a sentence, by the grammar model of this run.
     #[arg(long, value_name = "RUN")]
     grammar: Option<PathBuf>,
+    /// Scores of another program, as a column of this name: it reads a JSON object a line from stdin
+    /// ({"id", "image", "path", "caption", "references"}) and answers each on stdout ({"id",
+    /// "score"}). An address that begins with http:// is asked instead. May be given several times.
+    #[arg(long, value_name = "NAME=COMMAND")]
+    external: Vec<External>,
     #[command(flatten)]
     columns: ColumnsArgs,
     #[command(flatten)]
@@ -158,6 +164,9 @@ impl Captions {
             }
             _ => systems.iter().map(|_| Vec::new()).collect(),
         };
+        let scored = places.iter().map(|&place| &references.records[place]);
+        let external = external::open(&self.external, scored, self.images.as_deref())?;
+        external::score(external, &systems, &mut columns)?;
         let mut scored = Vec::new();
         for (texts, mut columns) in systems.iter().zip(columns.drain(..)) {
             if let Some((scorer, device)) = &grammar {
@@ -206,6 +215,7 @@ impl Captions {
             "resamples": self.resampling.resamples,
             "seed": self.resampling.seed,
             "frequencies": self.frequencies,
+            "external": self.external.iter().map(External::to_string).collect::<Vec<_>>(),
             "decoding": decoding,
         });
         about.as_object().cloned().unwrap_or_default()

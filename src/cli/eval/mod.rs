@@ -1,6 +1,7 @@
 //! `finecap eval`
 
 mod captions;
+mod external;
 mod finecap;
 mod lines;
 mod matching;

@@ -3,6 +3,7 @@
 //! Every key has a default, unknown keys are refused, and the resolved settings are written into
 //! the run folder.
 
+mod external;
 mod file;
 mod reward;
 
@@ -10,6 +11,7 @@ use finecap_captioner::Norm;
 use finecap_reward::{AdvantageRule, Baseline};
 use serde::{Deserialize, Serialize};
 
+pub use external::{ExternalSettings, Words};
 pub use reward::{RewardSettings, TermSettings, Tower};
 
 use crate::TrainError;

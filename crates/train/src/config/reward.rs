@@ -8,6 +8,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
+use super::ExternalSettings;
 use crate::TrainError;
 
 /// One term of the reward: a plain weight, or a table with its own treatment, as in
@@ -115,6 +116,9 @@ pub struct RewardSettings {
     pub ref_clip_s_definition: RefClipDefinition,
     /// Text tower of CLIP-S and what is built on it.
     pub tower: Tower,
+    /// Rewards of other programs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub external: Vec<ExternalSettings>,
     /// Prompt of the grammar head; by default the one that it was trained with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grammar_prompt: Option<String>,
@@ -133,6 +137,7 @@ impl Default for RewardSettings {
             clip_s_w: 2.5,
             ref_clip_s_definition: RefClipDefinition::Hessel,
             tower: Tower::Clip,
+            external: Vec::new(),
             grammar_prompt: None,
         }
     }
@@ -167,7 +172,13 @@ impl RewardSettings {
                 return Err(TrainError::setting(field, "must be a finite number"));
             }
         }
-        if self.terms().all(|(_, term)| term.weight == 0.0) {
+        let mut names: Vec<&str> = self.terms().map(|(name, _)| name).collect();
+        for external in &self.external {
+            external.check(&names)?;
+            names.push(&external.name);
+        }
+        let external = self.external.iter().map(|external| external.weight);
+        if self.terms().map(|(_, term)| term.weight).chain(external).all(|weight| weight == 0.0) {
             return Err(TrainError::setting("scst.reward", "has no term of a weight other than 0"));
         }
         Ok(())
@@ -177,10 +188,12 @@ impl RewardSettings {
 /// The terms with their weights, as in "clip_s + 0.5 grammar".
 impl fmt::Display for RewardSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let terms = self.terms().filter(|(_, term)| term.weight != 0.0);
-        for (place, (name, term)) in terms.enumerate() {
+        let own = self.terms().map(|(name, term)| (name, term.weight));
+        let external = self.external.iter().map(|external| (&*external.name, external.weight));
+        let terms = own.chain(external).filter(|(_, weight)| *weight != 0.0);
+        for (place, (name, weight)) in terms.enumerate() {
             let plus = if place > 0 { " + " } else { "" };
-            match term.weight {
+            match weight {
                 1.0 => write!(f, "{plus}{name}")?,
                 weight => write!(f, "{plus}{weight} {name}")?,
             }
