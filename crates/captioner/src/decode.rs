@@ -1,10 +1,11 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::caption_model::CaptionModel;
 use crate::config::CaptionerConfig;
 use crate::draws::Draws;
 use crate::error::CaptionerError;
-use crate::model::{Captioner, Memory};
+use crate::model::Captioner;
 use crate::sampling::sample;
 use crate::vocab::END;
 
@@ -56,14 +57,19 @@ impl Decoding {
     /// # Errors
     /// [`CaptionerError::Decoding`], naming the first setting that is wrong.
     pub fn check(&self, config: &CaptionerConfig) -> Result<(), CaptionerError> {
+        self.check_limit(config.max_len)
+    }
+
+    /// The same for a model whose longest caption has `max_len` tokens.
+    fn check_limit(&self, max_len: usize) -> Result<(), CaptionerError> {
         let wrong = |field, rule: String, found: String| {
             Err(CaptionerError::Decoding { field, rule, found })
         };
         if !self.greedy && self.samples == 0 {
             return wrong("samples", "at least 1 when `greedy` is off".into(), "0".into());
         }
-        if !(1..=config.max_len).contains(&self.max_len) {
-            let rule = format!("from 1 to the model's max_len {}", config.max_len);
+        if !(1..=max_len).contains(&self.max_len) {
+            let rule = format!("from 1 to the model's max_len {max_len}");
             return wrong("max_len", rule, self.max_len.to_string());
         }
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
@@ -105,91 +111,100 @@ pub struct ImageCaptions {
 }
 
 impl Captioner {
-    /// Decodes captions for image features `[B, P, F]`, all captions of all images in one cached
-    /// batch.
-    ///
-    /// The same draws give the same captions, up to near-ties that rounding decides. Decoding
-    /// never records gradients: call it on [`valid()`](burn::module::Module::valid).
+    /// Decodes captions for image features `[B, P, F]`, see
+    /// [`CaptionModel::decode_features`].
     ///
     /// # Errors
-    /// For wrong settings, features or image keys, for a model or features that record
-    /// gradients, and for weights that give no finite numbers.
+    /// Those of [`CaptionModel::decode_features`].
     pub fn decode(
         &self,
         features: Tensor<3>,
         decoding: &Decoding,
         draws: &Draws,
     ) -> Result<Vec<ImageCaptions>, CaptionerError> {
-        decoding.check(self.config())?;
-        self.check_features(&features)?;
-        if self.device().is_autodiff() || features.device().is_autodiff() {
-            return Err(CaptionerError::Autodiff);
-        }
-        let [images, ..] = features.dims();
-        if draws.images.len() != images {
-            return Err(CaptionerError::ImageKeys { keys: draws.images.len(), images });
-        }
-        if images == 0 {
-            return Ok(Vec::new());
-        }
-        let memory = self.encode(features);
-        let captions = self.decode_rows(&memory, decoding, draws)?;
-
-        let mut captions = captions.into_iter();
-        Ok((0..images)
-            .map(|_| ImageCaptions {
-                greedy: if decoding.greedy { captions.next() } else { None },
-                samples: captions.by_ref().take(decoding.samples).collect(),
-            })
-            .collect())
+        decode(self, features, decoding, draws)
     }
+}
 
-    /// Captions of all rows, image-major, the greedy row of an image before its samples.
-    fn decode_rows(
-        &self,
-        memory: &Memory,
-        decoding: &Decoding,
-        draws: &Draws,
-    ) -> Result<Vec<Caption>, CaptionerError> {
-        let device = self.device();
-        let rows = memory.images() * decoding.rows();
-        let chooser = Chooser::new(self.config(), decoding, draws, &device);
-        let mut state = self.begin(memory, decoding.rows());
-        let mut ids = Tensor::<2, Int>::full([rows, 1], END as i32, &device);
-        let mut captions = vec![Caption::default(); rows];
-        let mut log_probs = Vec::new();
-        for step in 0..decoding.max_len {
-            let logits = self.step(memory, &mut state, ids);
-            ids = chooser.choose(logits.clone(), step);
-            log_probs.push(log_softmax(logits, 1).gather(1, ids.clone()));
-            // The one read of a step: which token each caption got.
-            let chosen: Vec<i64> = read(&ids)?;
-            for (caption, id) in captions.iter_mut().zip(chosen) {
+/// See [`CaptionModel::decode_features`].
+pub(crate) fn decode<M: CaptionModel>(
+    model: &M,
+    features: Tensor<3>,
+    decoding: &Decoding,
+    draws: &Draws,
+) -> Result<Vec<ImageCaptions>, CaptionerError> {
+    decoding.check_limit(model.max_len())?;
+    let [images, _, found] = features.dims();
+    let expected = model.feature_dim();
+    if found != expected {
+        return Err(CaptionerError::Features { expected, found });
+    }
+    if model.device().is_autodiff() || features.device().is_autodiff() {
+        return Err(CaptionerError::Autodiff);
+    }
+    if draws.images.len() != images {
+        return Err(CaptionerError::ImageKeys { keys: draws.images.len(), images });
+    }
+    if images == 0 {
+        return Ok(Vec::new());
+    }
+    let memory = model.encode(features);
+    let captions = decode_rows(model, &memory, decoding, draws)?;
+
+    let mut captions = captions.into_iter();
+    Ok((0..images)
+        .map(|_| ImageCaptions {
+            greedy: if decoding.greedy { captions.next() } else { None },
+            samples: captions.by_ref().take(decoding.samples).collect(),
+        })
+        .collect())
+}
+
+/// Captions of all rows, image-major, the greedy row of an image before its samples.
+fn decode_rows<M: CaptionModel>(
+    model: &M,
+    memory: &M::Memory,
+    decoding: &Decoding,
+    draws: &Draws,
+) -> Result<Vec<Caption>, CaptionerError> {
+    let device = model.device();
+    let rows = draws.images.len() * decoding.rows();
+    let chooser = Chooser::new(model.vocab_size(), decoding, draws, &device);
+    let mut state = model.begin(memory, decoding.rows());
+    let mut ids = Tensor::<2, Int>::full([rows, 1], END as i32, &device);
+    let mut captions = vec![Caption::default(); rows];
+    let mut log_probs = Vec::new();
+    for step in 0..decoding.max_len {
+        let logits = model.step(memory, &mut state, ids);
+        ids = chooser.choose(logits.clone(), step);
+        log_probs.push(log_softmax(logits, 1).gather(1, ids.clone()));
+        // The one read of a step: which token each caption got.
+        let chosen: Vec<i64> = read(&ids)?;
+        for (caption, id) in captions.iter_mut().zip(chosen) {
+            if !caption.ended {
+                caption.ended = id == i64::from(END);
                 if !caption.ended {
-                    caption.ended = id == i64::from(END);
-                    if !caption.ended {
-                        caption.ids.push(id as u32);
-                    }
+                    caption.ids.push(id as u32);
                 }
             }
-            if captions.iter().all(|caption| caption.ended) {
-                break;
-            }
         }
-
-        let steps = log_probs.len();
-        let log_probs = read_floats(&Tensor::cat(log_probs, 1))?;
-        for (row, (caption, log_probs)) in
-            captions.iter_mut().zip(log_probs.chunks_exact(steps)).enumerate()
-        {
-            let tokens = caption.ids.len() + usize::from(caption.ended);
-            caption.log_probs = log_probs[..tokens].to_vec();
-            if caption.log_probs.iter().any(|log_prob| !log_prob.is_finite()) {
-                return Err(CaptionerError::NonFinite { row });
-            }
+        if captions.iter().all(|caption| caption.ended) {
+            break;
         }
-        Ok(captions)
     }
+
+    let steps = log_probs.len();
+    let log_probs = read_floats(&Tensor::cat(log_probs, 1))?;
+    for (row, (caption, log_probs)) in
+        captions.iter_mut().zip(log_probs.chunks_exact(steps)).enumerate()
+    {
+        let tokens = caption.ids.len() + usize::from(caption.ended);
+        caption.log_probs = log_probs[..tokens].to_vec();
+        if caption.log_probs.iter().any(|log_prob| !log_prob.is_finite()) {
+            return Err(CaptionerError::NonFinite { row });
+        }
+    }
+    Ok(captions)
 }
 
 /// Chooses the next token of every row.
@@ -202,21 +217,16 @@ struct Chooser<'a> {
 }
 
 impl<'a> Chooser<'a> {
-    fn new(
-        config: &CaptionerConfig,
-        decoding: &'a Decoding,
-        draws: &Draws,
-        device: &Device,
-    ) -> Self {
+    fn new(vocab_size: usize, decoding: &'a Decoding, draws: &Draws, device: &Device) -> Self {
         let uniforms = (decoding.samples > 0).then(|| {
             let uniforms = draws.uniforms(decoding.samples, decoding.max_len);
             let shape = [decoding.max_len, draws.images.len() * decoding.samples];
             Tensor::from_data(TensorData::new(uniforms, shape), device)
         });
         let suppress = decoding.suppress_unknown.then(|| {
-            let mut bias = vec![0.0; config.vocab_size];
-            bias[config.vocab_size - 1] = f32::NEG_INFINITY;
-            Tensor::from_data(TensorData::new(bias, [1, config.vocab_size]), device)
+            let mut bias = vec![0.0; vocab_size];
+            bias[vocab_size - 1] = f32::NEG_INFINITY;
+            Tensor::from_data(TensorData::new(bias, [1, vocab_size]), device)
         });
         Self { decoding, uniforms, suppress }
     }

@@ -21,6 +21,7 @@
 mod attention;
 mod beam;
 mod cache;
+mod caption_model;
 mod config;
 mod decode;
 mod decoder;
@@ -45,6 +46,7 @@ mod vocab;
 mod tests;
 
 pub use beam::{BeamSearch, Hypothesis};
+pub use caption_model::CaptionModel;
 pub use config::{CaptionerConfig, Norm};
 pub use decode::{Caption, Decoding, ImageCaptions};
 pub use decoder::DecoderState;

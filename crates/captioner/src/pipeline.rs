@@ -2,6 +2,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
+use crate::caption_model::CaptionModel;
 use crate::error::CaptionerError;
 use crate::model::Captioner;
 use crate::vocab::Vocab;
@@ -24,11 +25,13 @@ impl CaptionerPipeline {
         let (model, vocab) = Captioner::load(dir, device)?;
         Ok(Self { model, vocab })
     }
+}
 
-    /// Writes a folder that [`load`](Self::load) reads.
+impl<M: CaptionModel> CaptionerPipeline<M> {
+    /// Writes the model with its vocabulary, as [`CaptionModel::save`] does.
     ///
     /// # Errors
-    /// Those of [`Captioner::save`].
+    /// Those of [`CaptionModel::save`].
     pub fn save(&self, dir: &Path) -> Result<(), CaptionerError> {
         self.model.save(dir, &self.vocab)
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use finecap_captioner::{CaptionerPipeline, Decoding, Draws};
+use finecap_captioner::{CaptionModel, CaptionerPipeline, Decoding, Draws};
 use finecap_clip::normalize;
 use finecap_metrics::{Ranks, TextStatistics, Ties, bleu, cider_d};
 use finecap_reward::{Candidate, ClipScore, ClipScoreConfig, RefClipScore, Reward, TextEncoder};
@@ -35,21 +35,21 @@ pub struct Captioned {
 ///
 /// # Errors
 /// Features of another kind than the captioner was trained on, and those of
-/// [`Captioner::decode`](finecap_captioner::Captioner::decode).
-pub fn greedy_captions(
-    captioner: &CaptionerPipeline,
+/// [`CaptionModel::decode_features`].
+pub fn greedy_captions<M: CaptionModel>(
+    captioner: &CaptionerPipeline<M>,
     features: &FeatureStore,
     images: &[usize],
     device: &Device,
 ) -> Result<Vec<Captioned>, TrainError> {
     let CaptionerPipeline { model, vocab } = captioner;
-    model.config().check_spec(features.spec())?;
-    let decoding = Decoding::greedy(model.config().max_len);
+    model.check_spec(features.spec())?;
+    let decoding = Decoding::greedy(model.max_len());
     let mut captions = Vec::with_capacity(images.len());
     for chunk in images.chunks(BATCH) {
         let keys: Vec<u64> = chunk.iter().map(|&image| image as u64).collect();
         let draws = Draws { seed: 0, step: 0, images: &keys };
-        let decoded = model.decode(features.grids(chunk, device), &decoding, &draws)?;
+        let decoded = model.decode_features(features.grids(chunk, device), &decoding, &draws)?;
         for caption in decoded.into_iter().filter_map(|image| image.greedy) {
             let text = vocab.decode(&caption.ids);
             captions.push(Captioned { text, ended: caption.ended });
@@ -131,9 +131,9 @@ impl Evaluator<'_> {
     ///
     /// # Errors
     /// Those of decoding and of the metrics.
-    pub fn evaluate_model(
+    pub fn evaluate_model<M: CaptionModel>(
         &self,
-        captioner: &CaptionerPipeline,
+        captioner: &CaptionerPipeline<M>,
         images: &[usize],
     ) -> Result<(Evaluation, Vec<ScoredCaption>), TrainError> {
         let captions = greedy_captions(captioner, self.features, images, self.device)?;

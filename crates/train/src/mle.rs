@@ -1,8 +1,7 @@
 //! The MLE phase: the captioner learns to imitate the reference captions.
 
-use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
-use finecap_captioner::{CaptionerPipeline, Teacher, token_log_probs};
+use finecap_captioner::{CaptionModel, CaptionerPipeline, Teacher, token_log_probs};
 use rand::seq::{IndexedRandom, SliceRandom};
 
 use crate::TrainError;
@@ -21,18 +20,18 @@ use crate::validation::Validation;
 /// # Errors
 /// A data set without training images, a run folder that belongs to other settings, numbers that
 /// are not finite.
-pub fn train_mle(
+pub fn train_mle<M: CaptionModel>(
     job: &Job,
     features: &FeatureStore,
-    start: CaptionerPipeline,
-) -> Result<CaptionerPipeline, TrainError> {
+    start: CaptionerPipeline<M>,
+) -> Result<CaptionerPipeline<M>, TrainError> {
     let Job { config, dataset, device, .. } = *job;
     let settings = &config.mle;
     let images = training_images(dataset)?;
     let mut validation = Validation::new(job)?;
     let CaptionerPipeline { model, vocab } = start;
-    model.config().check_spec(features.spec())?;
-    let (max_len, width) = (model.config().max_len, model.config().d_model);
+    model.check_spec(features.spec())?;
+    let (max_len, width) = (model.max_len(), model.width());
     let encoded: Vec<Vec<Vec<u32>>> = (0..dataset.images.len())
         .map(|image| dataset.words(image).map(|words| vocab.encode(&words)).collect())
         .collect();
@@ -43,10 +42,8 @@ pub fn train_mle(
     // Betas and epsilon as in the reference (Vaswani et al. 2017).
     let optimizer = || AdamConfig::new().with_beta_2(0.98).with_epsilon(1e-9).init();
     let (mut model, mut optimizer) = phase.restore(model.fork(&autodiff).train(), optimizer)?;
-    let snapshot = |model: &finecap_captioner::Captioner| CaptionerPipeline {
-        model: model.valid().fork(device),
-        vocab: vocab.clone(),
-    };
+    let snapshot =
+        |model: &M| CaptionerPipeline { model: model.valid().fork(device), vocab: vocab.clone() };
 
     for step in phase.remaining() {
         let chosen = batch(&images, config.seed, step - 1, settings.batch_size);

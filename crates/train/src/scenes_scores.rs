@@ -1,6 +1,6 @@
 //! What is known about captions of generated scenes, whose truth is known.
 
-use finecap_captioner::CaptionerPipeline;
+use finecap_captioner::{CaptionModel, CaptionerPipeline};
 use finecap_metrics::phrase_recall;
 use finecap_scenes::{SceneRecord, judge};
 use serde::{Deserialize, Serialize};
@@ -33,9 +33,9 @@ pub struct SceneScores {
 ///
 /// # Errors
 /// Those of decoding and of the metrics.
-pub fn evaluate_scenes(
+pub fn evaluate_scenes<M: CaptionModel>(
     evaluator: &Evaluator,
-    captioner: &CaptionerPipeline,
+    captioner: &CaptionerPipeline<M>,
     images: &[usize],
     records: &[SceneRecord],
 ) -> Result<(SceneScores, Vec<ScoredCaption>), TrainError> {

@@ -1,11 +1,8 @@
 //! The SCST phase: the captioner is rewarded for what its own captions are worth.
 
-use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams};
-use burn::tensor::{Device, Tensor};
-use finecap_captioner::{
-    Caption, Captioner, CaptionerConfig, CaptionerPipeline, Decoding, Draws, Teacher,
-};
+use burn::tensor::Tensor;
+use finecap_captioner::{Caption, CaptionModel, CaptionerPipeline, Decoding, Draws, Teacher};
 use finecap_reward::{Candidate, Scores, WeightedSum, split_greedy};
 
 use crate::TrainError;
@@ -31,33 +28,21 @@ use crate::validation::Validation;
 /// # Errors
 /// A data set without training images, a run folder that belongs to other settings, numbers that
 /// are not finite, whatever the reward answers with.
-pub fn train_scst(
+pub fn train_scst<M: CaptionModel>(
     job: &Job,
     features: &FeatureStore,
     reward: &mut WeightedSum,
-    start: CaptionerPipeline,
-) -> Result<CaptionerPipeline, TrainError> {
+    start: CaptionerPipeline<M>,
+) -> Result<CaptionerPipeline<M>, TrainError> {
     let Job { config, dataset, device, .. } = *job;
     let settings = &config.scst;
     let images = training_images(dataset)?;
     let mut validation = Validation::new(job)?;
     let CaptionerPipeline { model: start, vocab } = start;
-    let (max_len, width) = (start.config().max_len, start.config().d_model);
+    let (max_len, width) = (start.max_len(), start.width());
     let autodiff = device.clone().autodiff();
-    start.config().check_spec(features.spec())?;
-    // What it is trained on now may be known better than what it was trained on before.
-    let seen = start.config().features.clone();
-    let seen = Some(seen.map_or(features.spec().clone(), |seen| seen.or(features.spec())));
-    let with_dropout =
-        |model: &Captioner, [dropout, feature_dropout]: [f64; 2], device: &Device| {
-            let config = model.config().clone();
-            with_config(
-                model,
-                CaptionerConfig { dropout, feature_dropout, features: seen.clone(), ..config },
-                device,
-            )
-        };
-    let model = with_dropout(&start, [settings.dropout; 2], &autodiff)?;
+    start.check_spec(features.spec())?;
+    let model = start.rebuilt([settings.dropout; 2], features.spec(), &autodiff)?;
     // Only now, so that a refusal leaves no folder behind.
     let mut phase = Phase::open(job, "scst", settings.steps)?;
 
@@ -68,9 +53,8 @@ pub fn train_scst(
         temperature: settings.temperature,
         ..Decoding::samples(settings.samples, max_len)
     };
-    let CaptionerConfig { dropout, feature_dropout, .. } = *start.config();
-    let snapshot = |model: &Captioner| -> Result<CaptionerPipeline, TrainError> {
-        let model = with_dropout(&model.valid(), [dropout, feature_dropout], device)?;
+    let snapshot = |model: &M| -> Result<CaptionerPipeline<M>, TrainError> {
+        let model = model.valid().rebuilt(start.dropout(), features.spec(), device)?;
         Ok(CaptionerPipeline { model, vocab: vocab.clone() })
     };
 
@@ -79,7 +63,8 @@ pub fn train_scst(
         let chosen = batch(&images, config.seed, step - 1, settings.batch_size);
         let keys: Vec<u64> = chosen.iter().map(|&image| image as u64).collect();
         let draws = Draws { seed: config.seed, step: step as u64, images: &keys };
-        let decoded = model.valid().decode(features.grids(&chosen, device), &decoding, &draws)?;
+        let grids = features.grids(&chosen, device);
+        let decoded = model.valid().decode_features(grids, &decoding, &draws)?;
 
         // Row by row: the greedy caption of an image, if wanted, then its samples.
         let rows = usize::from(decoding.greedy) + settings.samples;
@@ -148,18 +133,6 @@ pub fn train_scst(
 
     let model = phase.finish(model, |model, dir| Ok(snapshot(model)?.save(dir)?))?;
     snapshot(&model)
-}
-
-/// The same weights in a model of another config, on `device`.
-fn with_config(
-    model: &Captioner,
-    config: CaptionerConfig,
-    device: &Device,
-) -> Result<Captioner, TrainError> {
-    config
-        .init(device)?
-        .try_load_record(model.clone().into_record())
-        .map_err(|e| TrainError::setting("scst.start", format!("is not the captioner it was: {e}")))
 }
 
 /// Mean and spread of the reward, of each of its terms, and of the advantage, over the samples.

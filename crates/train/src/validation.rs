@@ -1,6 +1,6 @@
 //! What a captioner's checkpoints are judged by: its greedy captions of held-out images.
 
-use finecap_captioner::CaptionerPipeline;
+use finecap_captioner::{CaptionModel, CaptionerPipeline};
 use finecap_reward::{Candidate, CiderReward, Reward};
 
 use crate::TrainError;
@@ -42,11 +42,11 @@ impl Validation {
     ///
     /// # Errors
     /// Those of decoding and of the reward.
-    pub fn numbers(
+    pub fn numbers<M: CaptionModel>(
         &mut self,
         job: &Job,
         features: &FeatureStore,
-        captioner: &CaptionerPipeline,
+        captioner: &CaptionerPipeline<M>,
         reward: Option<&mut dyn Reward>,
     ) -> Result<Numbers, TrainError> {
         let Some(cider) = &mut self.cider else { return Ok(Numbers::new()) };
