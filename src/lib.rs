@@ -33,3 +33,8 @@ pub use finecap_reward as reward;
 pub use finecap_scenes as scenes;
 pub use finecap_train as train;
 pub use finecap_weights as weights;
+
+/// The programs in `docs/rust-engineer.md` compile.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/rust-engineer.md")]
+struct RustEngineer;

@@ -169,3 +169,30 @@ fn a_diverged_phase_leaves_no_model() {
     assert!(!world.path("run/clip/model").exists());
     assert!(!world.path("run/clip/checkpoints/step-0000001").exists());
 }
+
+#[test]
+fn settings_that_no_machine_has_the_memory_for_are_refused_with_the_number() {
+    let world = World::new();
+    for (phase, setting) in [
+        ("clip", "clip.width=2000000"),
+        ("clip", "clip.batch_size=500000000"),
+        ("mle", "captioner.d_model=4000000"),
+        ("mle", "mle.batch_size=400000000"),
+        ("scst", "scst.samples=400000000"),
+    ] {
+        if phase != "clip" && !world.path("run/clip/model").exists() {
+            for phase in ["clip", "mle"] {
+                succeed(&mut world.train(phase, "run", &[]));
+            }
+        }
+        let run = if phase == "clip" { "big" } else { "run" };
+        if phase == "mle" {
+            let _ = fs::remove_dir_all(world.path("run/mle"));
+        } else if phase == "scst" {
+            succeed(&mut world.train("mle", "run", &[]));
+        }
+        let error = fail(&mut world.train(phase, run, &["--set", setting]));
+        assert!(error.contains("GiB of memory") && error.contains("this machine has"), "{error}");
+        assert!(!world.path(run).join(phase).join("config.toml").exists(), "{phase}");
+    }
+}

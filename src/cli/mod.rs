@@ -37,35 +37,35 @@ pub struct Arguments {
 enum Command {
     /// Train a CLIP model, its grammar head, or a captioner by imitation (mle) or reward (scst).
     Train(train::Train),
-    /// Describe pictures with a trained captioner.
+    /// Caption pictures with a trained captioner.
     Caption(caption::Caption),
     /// Embed captions or pictures with a CLIP model.
     #[command(subcommand)]
     Embed(embed::Embed),
     /// Print the token ids of captions.
     Tokenize(tokenize::Tokenize),
-    /// Compute image features once, or take those of another program.
+    /// Compute image features once, or import those of another program.
     #[command(subcommand)]
     Features(features::Features),
-    /// Count the n-grams of training references for a CIDEr-D reward, once for many runs.
+    /// Count the document frequencies of CIDEr-D over training references, once for many runs.
     Prepare(prepare::Prepare),
-    /// Rewrite released CLIP weights as a folder that every command reads.
+    /// Convert released CLIP weights into a folder that every command reads.
     Convert(convert::Convert),
-    /// Show what is in a weight file: format, model, tensors, plain values.
+    /// List what a weight file holds: format, model, tensors, plain values.
     Inspect(inspect::Inspect),
-    /// Score captions.
+    /// Score captions with CLIPScore, RefCLIPScore or a grammar model.
     Score(score::Score),
-    /// Compare captions with references.
+    /// Evaluate captions against references, or a run on its held-out pictures.
     #[command(subcommand)]
     Eval(eval::Eval),
-    /// Look at files of captions.
+    /// Inspect files of captions before training or scoring.
     #[command(subcommand)]
     Data(data::Data),
     /// Show trained captioners side by side in one HTML file.
     Report(report::Report),
-    /// Write the embedded data set as PNG files and Karpathy JSON.
+    /// Write the generated data set as PNG files and Karpathy JSON.
     Scenes(scenes::Scenes),
-    /// Show what this binary can do on this machine.
+    /// Report devices and settings of this binary on this machine.
     Doctor,
 }
 

@@ -26,7 +26,7 @@ enum Phase {
     Clip,
     /// Imitation of reference captions.
     Mle,
-    /// CLIP's text tower learns to tell captions from corrupted ones.
+    /// A grammar head: CLIP's text tower learns to tell captions from corrupted ones.
     Grammar,
     /// Self-critical sequence training with rewards.
     Scst,
@@ -77,7 +77,7 @@ pub struct Train {
     /// Folder of image features, read or made; by default RUN/features.
     #[arg(long, value_name = "DIR")]
     features: Option<PathBuf>,
-    /// Go on with a run that was stopped.
+    /// Resume a run that was stopped, from its newest checkpoint.
     #[arg(long)]
     resume: bool,
     /// Leave out pictures that cannot be read, after naming them.

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::data::{Dataset, Split};
 use crate::features::FeatureStore;
 use crate::job::Job;
+use crate::memory::Memory;
 use crate::seeds::{Purpose, number};
 
 /// A captioner as [`train_mle`](crate::train_mle) begins with: the sizes of the settings, the
@@ -19,6 +20,15 @@ pub fn fresh_captioner(
     features: &FeatureStore,
 ) -> Result<CaptionerPipeline, TrainError> {
     let vocab = captioner_vocab(job.dataset, job.config)?;
+    let sizes = &job.config.captioner;
+    let (d, ff, words) = (sizes.d_model, sizes.d_ff, vocab.len());
+    Memory::default()
+        .floats("word embeddings", &[4, 2, words, d])
+        .floats("the encoder's weights", &[4, sizes.n_encoder_layers, 4, d, d])
+        .floats("the encoder's feed-forward weights", &[4, sizes.n_encoder_layers, 2, d, ff])
+        .floats("the decoder's weights", &[4, sizes.n_decoder_layers, 8, d, d])
+        .floats("the decoder's feed-forward weights", &[4, sizes.n_decoder_layers, 2, d, ff])
+        .check("captioner", job.device)?;
     job.device.seed(number(job.config.seed, 2, Purpose::Weights));
     let config = captioner_config(job.config, features.spec(), vocab.len());
     Ok(CaptionerPipeline { model: config.init(job.device)?, vocab })

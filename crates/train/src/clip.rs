@@ -16,6 +16,7 @@ use crate::config::{ClipSettings, ClipTexts, TokenizerKind};
 use crate::data::{Dataset, Split};
 use crate::gradients::clip_global_norm;
 use crate::job::Job;
+use crate::memory::Memory;
 use crate::pairs::{DatasetPairs, PairBatch, Pairs};
 use crate::phase::{Numbers, Phase};
 use crate::prefetch::prefetch;
@@ -79,6 +80,14 @@ fn train(job: &Job, pipeline: ClipPipeline, pairs: impl Pairs) -> Result<ClipPip
     let settings = &config.clip;
     let held_out = validation_images(dataset, config)?;
     let width = pipeline.config.text_config.hidden_size;
+    let side = pipeline.preprocess.size as usize;
+    let patches = pipeline.config.vision_config.positions();
+    let grid = pipeline.config.vision_config.grid_width();
+    Memory::default()
+        .weights(pipeline.model.num_params())
+        .floats("pixels", &[settings.batch_size, 3, side, side])
+        .floats("states of the image tower", &[2, settings.batch_size, patches, grid])
+        .check("clip", device)?;
     // Only now, so that a refusal leaves no folder behind.
     let mut phase = Phase::open(job, "clip", settings.steps)?;
     pairs.opened(&job.run.join("clip"))?;
@@ -193,6 +202,12 @@ pub(crate) fn fresh<'a>(
         }),
         ..tiny
     };
+    config.check()?;
+    let (w, layers) = (settings.width, settings.layers);
+    Memory::default()
+        .floats("token embeddings", &[4, config.text_config.vocab_size, w])
+        .floats("weights of the blocks", &[4, 2, layers, 8, w, w])
+        .check("clip", device)?;
     device.seed(number(seed, 1, Purpose::Weights));
     let model = config.init(device)?;
     let preprocess = PreprocessConfig::openai(settings.image_size as u32);

@@ -63,6 +63,7 @@ mod gradients;
 mod grammar;
 mod job;
 mod kept_rows;
+mod memory;
 mod mle;
 mod neighbours;
 mod npy;

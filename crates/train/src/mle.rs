@@ -10,6 +10,7 @@ use crate::data::batch;
 use crate::features::FeatureStore;
 use crate::gradients::clip_global_norm;
 use crate::job::Job;
+use crate::memory::Memory;
 use crate::phase::Phase;
 use crate::seeds::{Purpose, number, stream};
 use crate::validation::Validation;
@@ -35,6 +36,13 @@ pub fn train_mle<M: CaptionModel>(
     let encoded: Vec<Vec<Vec<u32>>> = (0..dataset.images.len())
         .map(|image| dataset.words(image).map(|words| vocab.encode(&words)).collect())
         .collect();
+    let [positions, wide] = features.spec().grid;
+    let rows = settings.batch_size.saturating_mul(settings.captions_per_image);
+    Memory::default()
+        .weights(model.num_params())
+        .floats("logits and their gradient", &[2, rows, max_len, model.vocab_size()])
+        .floats("features", &[settings.batch_size, positions, wide])
+        .check("mle", device)?;
     // Only now, so that a refusal leaves no folder behind.
     let mut phase = Phase::open(job, "mle", settings.steps)?;
 

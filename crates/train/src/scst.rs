@@ -11,6 +11,7 @@ use crate::data::batch;
 use crate::features::FeatureStore;
 use crate::gradients::clip_global_norm;
 use crate::job::Job;
+use crate::memory::Memory;
 use crate::phase::{Numbers, Phase};
 use crate::policy::PolicyLoss;
 use crate::seeds::{Purpose, number};
@@ -43,6 +44,13 @@ pub fn train_scst<M: CaptionModel>(
     let autodiff = device.clone().autodiff();
     start.check_spec(features.spec())?;
     let model = start.rebuilt([settings.dropout; 2], features.spec(), &autodiff)?;
+    let [positions, wide] = features.spec().grid;
+    let rows = settings.batch_size.saturating_mul(settings.samples);
+    Memory::default()
+        .weights(model.num_params())
+        .floats("logits and their gradient", &[2, rows, max_len, model.vocab_size()])
+        .floats("features", &[settings.batch_size, positions, wide])
+        .check("scst", device)?;
     // Only now, so that a refusal leaves no folder behind.
     let mut phase = Phase::open(job, "scst", settings.steps)?;
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 #[derive(Args)]
 pub struct Settings {
-    /// Beginnings kept while the best caption is searched for; 1 takes the best word every time.
+    /// Width of the beam search; 1 is greedy decoding.
     #[arg(long, value_name = "WIDTH", default_value_t = 1)]
     beam: usize,
     /// Compare captions of T tokens by log P / ((5 + T)/6)^A (Wu et al. 2016): more for longer
