@@ -90,7 +90,7 @@ impl Shards {
     /// The shards that `pattern` stands for, all of which must be there.
     ///
     /// # Errors
-    /// Those of [`expand`]; [`DataError::Io`] with the first that is missing.
+    /// Braces that are not closed, are empty or count down; [`DataError::Io`] with the first that is missing.
     pub fn find(pattern: &Path) -> Result<Self, DataError> {
         let paths = expand(pattern)?;
         for path in &paths {
