@@ -62,8 +62,8 @@ struct Strip {
 struct Curves {
     #[command(flatten)]
     common: Common,
-    /// Titles of the charts, in this order, as a report has them; by default all.
-    #[arg(long, value_delimiter = ',')]
+    /// Titles of the charts as a report has them, in this order and with ; between; by default all.
+    #[arg(long, value_delimiter = ';')]
     show: Vec<String>,
 }
 
