@@ -35,7 +35,7 @@ fn sentence(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |so_far, cause| {
         match so_far.as_str() {
             "" => cause,
-            _ if so_far.ends_with(&cause) => so_far,
+            _ if so_far.contains(&cause) => so_far,
             _ => format!("{so_far}: {cause}"),
         }
     })

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use finecap::data::{CaptionFile, Columns, DataError, ReadOptions, Summary};
+use finecap::data::{CaptionFile, Columns, DataError, ReadOptions, Summary, is_shards};
+use finecap::terminal::say;
 use finecap::train::Dataset;
 use serde_json::{Map, Value};
 
@@ -92,6 +93,30 @@ pub fn dataset(file: &Path, images: Option<&Path>, options: &ReadOptions) -> Res
     let (dataset, notes) = Dataset::read(file, images, options)?;
     tell(file, &notes);
     Ok(dataset)
+}
+
+/// The folder with the pictures of a data set, which is needed unless shards hold them.
+pub fn pictures_of<'a>(data: &Path, images: Option<&'a Path>) -> Result<Option<&'a Path>> {
+    match (images, is_shards(data)) {
+        (None, false) => {
+            bail!("{}: its pictures are needed: give their folder with --images", data.display())
+        }
+        (Some(_), true) => {
+            bail!("{}: shards hold their pictures: leave --images out", data.display())
+        }
+        (images, _) => Ok(images),
+    }
+}
+
+/// Leaves out pictures that can't be read, after naming them.
+pub fn drop_bad_images(dataset: &mut Dataset, data: &Path) -> Result<()> {
+    for error in dataset.drop_bad_images() {
+        say(&format!("skipped: {error}"));
+    }
+    if dataset.images.is_empty() {
+        bail!("none of the pictures of {} can be read", data.display());
+    }
+    Ok(())
 }
 
 /// Reads captions, and says what was passed over.

@@ -6,9 +6,10 @@ use anyhow::Result;
 use burn::tensor::Device;
 use clap::{Args, Subcommand, ValueEnum};
 use finecap::clip::ClipPipeline;
+use finecap::data::ReadOptions;
 use finecap::train::{Extraction, FeatureStore, GridType};
 
-use super::data::{ColumnsArgs, dataset};
+use super::data::{ColumnsArgs, dataset, drop_bad_images, pictures_of};
 
 #[derive(Subcommand)]
 pub enum Features {
@@ -59,9 +60,12 @@ pub struct Extract {
     /// CLIP model that sees.
     #[arg(long, value_name = "DIR")]
     clip: PathBuf,
-    /// Folder with the pictures.
+    /// Folder with the pictures; shards hold their own.
     #[arg(long, value_name = "DIR")]
-    images: PathBuf,
+    images: Option<PathBuf>,
+    /// Leave out pictures that cannot be read, after naming them.
+    #[arg(long)]
+    skip_bad_images: bool,
     /// Squash pictures to this many pixels a side and keep the grid alone, as the captioner of the
     /// paper sees (448 with RN50); by default pictures are prepared as the model asks for.
     #[arg(long, value_name = "PIXELS")]
@@ -101,8 +105,13 @@ impl Features {
 
 impl Extract {
     fn run(self, device: &Device) -> Result<()> {
-        let dataset =
-            dataset(&self.target.data, Some(&self.images), &self.target.columns.options())?;
+        let options =
+            ReadOptions { lenient: self.skip_bad_images, ..self.target.columns.options() };
+        let images = pictures_of(&self.target.data, self.images.as_deref())?;
+        let mut dataset = dataset(&self.target.data, images, &options)?;
+        if self.skip_bad_images {
+            drop_bad_images(&mut dataset, &self.target.data)?;
+        }
         let pipeline = ClipPipeline::load(&self.clip, device)?;
         let Layer::Grid = self.layer;
         let how = Extraction { size: self.size, grid_type: self.target.grid_type.into() };

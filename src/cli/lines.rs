@@ -31,6 +31,9 @@ pub fn each_chunk(
             let line = line.with_context(|| {
                 format!("{}: line {} cannot be read as UTF-8", path.display(), number + 1)
             })?;
+            if number == 0 {
+                check_first(path, &line)?;
+            }
             let start = if number == 0 { "\u{feff}" } else { "" };
             chunk.push(line.strip_prefix(start).unwrap_or(&line).to_string());
         }
@@ -46,4 +49,14 @@ pub fn each_chunk(
     }
     progress.finish("");
     Ok(done)
+}
+
+/// A file of another format is not read line by line.
+fn check_first(path: &Path, line: &str) -> Result<()> {
+    let start = line.trim_start_matches('\u{feff}').trim();
+    let json = ["{\"", "[{", "[\"", "{'"].iter().any(|begin| start.starts_with(begin));
+    if json || start == "{" || start == "[" {
+        bail!("{}: is JSON, and plain text with one caption a line is needed", path.display());
+    }
+    Ok(())
 }

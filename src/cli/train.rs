@@ -16,7 +16,7 @@ use finecap::train::{
     train_mle, train_scst,
 };
 
-use super::data::{ColumnsArgs, dataset};
+use super::data::{ColumnsArgs, dataset, drop_bad_images, pictures_of};
 use super::features::unsure;
 
 /// A training phase.
@@ -90,16 +90,7 @@ impl Train {
         let config = Config::read(self.config.as_deref(), &self.overrides)?;
         let run = RunFolder::new(&self.out);
         let Some(data) = &self.data else { return self.grammar_of_text(&config, device) };
-        let images = match (&self.images, is_shards(data)) {
-            (None, false) => bail!(
-                "{}: its pictures are needed: give their folder with --images",
-                data.display()
-            ),
-            (Some(_), true) => {
-                bail!("{}: shards hold their pictures: leave --images out", data.display())
-            }
-            (images, _) => images.as_ref(),
-        };
+        let images = pictures_of(data, self.images.as_deref())?;
         if self.phase == Phase::Clip && is_shards(data) {
             let nothing = Dataset { images: Vec::new() };
             let start =
@@ -110,15 +101,9 @@ impl Train {
         }
         let options = self.columns.options();
         let options = ReadOptions { lenient: self.skip_bad_images, ..options };
-        let mut dataset = dataset(data, images.map(PathBuf::as_path), &options)?;
+        let mut dataset = dataset(data, images, &options)?;
         if self.skip_bad_images {
-            let errors = dataset.drop_bad_images();
-            for error in &errors {
-                say(&format!("skipped: {error}"));
-            }
-            if dataset.images.is_empty() {
-                bail!("none of the pictures of {} can be read", data.display());
-            }
+            drop_bad_images(&mut dataset, data)?;
         }
         let job = self.job(&config, &dataset, device);
         if self.phase == Phase::Clip {

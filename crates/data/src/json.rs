@@ -214,6 +214,11 @@ pub(crate) fn fields(object: &str) -> Result<Vec<(Cow<'_, str>, &str)>, String> 
         if !found.is_empty() {
             rest = rest.strip_prefix(',').ok_or_else(wrong)?.trim_ascii_start();
         }
+        if rest.starts_with('\'') {
+            return Err(
+                "is written with ' where JSON has \": write it with json.dumps, not str".into()
+            );
+        }
         let (key, after) = first_value(rest);
         let inside =
             key.strip_prefix('"').and_then(|key| key.strip_suffix('"')).ok_or_else(wrong)?;

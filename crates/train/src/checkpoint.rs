@@ -67,9 +67,9 @@ impl Checkpoints {
         write_folder(&self.folder(state.step), |dir| -> Result<(), TrainError> {
             let path = dir.join("model.bpk");
             let record = model.clone().into_record();
-            record.save(&path).map_err(|e| TrainError::file(&path, e.to_string()))?;
+            record.save(&path).map_err(|e| self.unwritten(state.step, &path, &e.to_string()))?;
             let path = dir.join("optimizer.bpk");
-            optimizer.save(&path).map_err(|e| TrainError::file(&path, e.to_string()))?;
+            optimizer.save(&path).map_err(|e| self.unwritten(state.step, &path, &e.to_string()))?;
             let hash = |name: &str| Ok((name.to_string(), file_hash(&dir.join(name))?));
             let files = ["model.bpk", "optimizer.bpk"].map(hash);
             let files = files.into_iter().collect::<Result<_, TrainError>>()?;
@@ -82,6 +82,15 @@ impl Checkpoints {
             fs::remove_dir_all(&folder).map_err(TrainError::io("remove", &folder))?;
         }
         Ok(())
+    }
+
+    /// The error of a file that can't be written, by its final name. Burn repeats the temporary one.
+    fn unwritten(&self, step: usize, path: &Path, error: &str) -> TrainError {
+        let reason = error.rsplit("': ").next().unwrap_or(error);
+        let name = path.file_name().unwrap_or_default();
+        let problem =
+            format!("could not be written: {reason}; the checkpoints before it are whole");
+        TrainError::file(&self.folder(step).join(name), problem)
     }
 
     /// States of the checkpoints, newest first. What is no checkpoint any more is not among them, but

@@ -137,6 +137,9 @@ impl Drop for KeptRows {
 }
 
 fn remove(path: &Path) -> Result<(), TrainError> {
+    if !path.exists() {
+        return Ok(());
+    }
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(TrainError::io("remove", path)(error))

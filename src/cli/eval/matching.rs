@@ -46,7 +46,7 @@ impl Targets<'_> {
             }
             if !unknown.is_empty() || !absent.is_empty() {
                 eprintln!(
-                    "note: {} of {} images are scored: {} have no references, {} no caption in {file}",
+                    "note: {} of {} images are scored; without references: {}, without a caption in {file}: {}",
                     found.len(),
                     self.shown.len() + unknown.len(),
                     unknown.len(),
