@@ -171,7 +171,7 @@ fn formats_may_differ_and_intervals_repeat() {
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.starts_with("3 images") && table.contains("95 % interval"), "{table}");
     let notes = String::from_utf8(output.stderr).unwrap();
-    assert!(notes.contains("1 captions are empty, as that of `three.jpg`"), "{notes}");
+    assert!(notes.contains("captions without words: 1, as that of `three.jpg`"), "{notes}");
 
     refused(&mut files.eval("results.json", "karpathy.json", &[]), &["`four.jpg`", "--split"]);
     let more = ["--allow-missing", "--json"];

@@ -23,6 +23,8 @@ pub struct Member {
     pub start: u64,
     /// Its length in bytes.
     pub length: u64,
+    /// The bytes of a text in a packed shard, where nothing can be found again.
+    pub(super) packed: Option<Option<Arc<[u8]>>>,
 }
 
 impl Member {
@@ -39,6 +41,15 @@ impl Member {
         if self.length > MAX_MEMBER {
             let problem = format!("`{}` is {} bytes long: too long", self.name, self.length);
             return Err(DataError::file(&self.shard, problem));
+        }
+        match &self.packed {
+            None => {}
+            Some(Some(bytes)) => return Ok(bytes.to_vec()),
+            Some(None) => {
+                let problem =
+                    "is packed, and pictures can't be found again in it: unpack it with gunzip";
+                return Err(DataError::file(&self.shard, problem));
+            }
         }
         let io = |error| DataError::io("read", &self.shard)(error);
         let mut file = File::open(&*self.shard).map_err(io)?;

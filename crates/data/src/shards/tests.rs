@@ -88,7 +88,7 @@ fn bad_shards_are_named() {
     };
     assert!(said(&bytes[..520]).contains("cut short"));
     assert!(said(b"hello, this is no archive at all").contains("no tar file"));
-    assert!(said(b"\x1f\x8b\x08rest").contains("gunzip"));
+    assert!(said(b"\x1f\x8b\x08rest").contains("no tar file, or damaged"));
     assert!(said(b"").contains("no captions"));
     let two = shard(dir.path(), "two.tar", &[member("1.png", b""), member("1.jpg", b"")]);
     let error = samples(&two).unwrap_err().to_string();
@@ -98,6 +98,34 @@ fn bad_shards_are_named() {
     assert!(error.contains("json.tar") && error.contains("1.json"), "{error}");
     let none = CaptionFile::read(&dir.path().join("{0..1}.tar"), &ReadOptions::default());
     assert!(none.unwrap_err().to_string().contains("0.tar"));
+}
+
+#[test]
+fn captions_of_a_packed_shard_are_read_and_its_pictures_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = shard(
+        dir.path(),
+        "a.tar",
+        &[
+            member("1.png", &png(1)),
+            member("1.txt", b"a dog"),
+            member("2.json", br#"{"caption": "a cat"}"#),
+            member("2.png", &png(2)),
+        ],
+    );
+    let packed = dir.path().join("a.tar.gz");
+    let mut encoder =
+        flate2::write::GzEncoder::new(File::create(&packed).unwrap(), Default::default());
+    std::io::Write::write_all(&mut encoder, &std::fs::read(&path).unwrap()).unwrap();
+    encoder.finish().unwrap();
+    let read = |path: &Path| CaptionFile::read(path, &ReadOptions::default()).unwrap();
+    let captions = |file: &CaptionFile| -> Vec<String> {
+        file.records.iter().flat_map(|record| &record.captions).map(|c| c.raw.clone()).collect()
+    };
+    assert_eq!(captions(&read(&packed)), captions(&read(&path)));
+    let record = &read(&packed).records[1];
+    let error = record.picture.as_ref().unwrap().picture().unwrap_err().to_string();
+    assert!(error.contains("a.tar.gz") && error.contains("gunzip"), "{error}");
 }
 
 #[test]
