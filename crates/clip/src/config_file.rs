@@ -266,5 +266,31 @@ mod tests {
                 prop_assert!(problem.contains(field) && problem.contains(&dict), "{}", problem);
             }
         }
+
+        /// Whatever the fields hold, the file is read or refused, and what is read has sizes that are
+        /// checked before anything is made of them.
+        #[test]
+        fn no_configuration_panics(
+            fields in prop::collection::btree_map(
+                prop::sample::select(vec![
+                    "vocab_size", "hidden_size", "num_attention_heads", "eos_token_id", "hidden_act",
+                    "image_size", "patch_size", "layers", "projection_dim", "model_type",
+                ]),
+                prop::sample::select(vec![
+                    json!(null), json!(-1), json!(0), json!(2), json!(64), json!(u64::MAX), json!(1.5),
+                    json!("clip"), json!([1, 2, 3, 4]), json!({}), json!("clip_text_model"),
+                ]),
+                0..8,
+            ),
+            place in prop::sample::select(vec!["", "text_config", "vision_config", "vision_config_dict"]),
+        ) {
+            let value = match place {
+                "" => json!(fields),
+                place => json!({"model_type": "clip", place: fields}),
+            };
+            if let Ok(config) = read(value) {
+                let _ = config.check();
+            }
+        }
     }
 }

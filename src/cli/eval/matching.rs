@@ -74,7 +74,10 @@ impl Targets<'_> {
         let empty = found.iter().filter(|(_, caption)| caption.trim().is_empty());
         let empty: Vec<&str> = empty.map(|(place, _)| self.shown[*place]).collect();
         if let Some(image) = empty.first() {
-            eprintln!("note: {file}: captions without words: {}, as that of `{image}`", empty.len());
+            eprintln!(
+                "note: {file}: captions without words: {}, as that of `{image}`",
+                empty.len()
+            );
         }
         Ok(found)
     }

@@ -118,3 +118,41 @@ proptest! {
         }
     }
 }
+
+/// Any value that JSON can have, of the kinds that settings have and of others.
+fn any_value() -> impl Strategy<Value = Value> {
+    let side =
+        prop::sample::select(vec![json!(-1), json!(0), json!(16), json!(1u64 << 40), json!(0.5)]);
+    let flat = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        side.clone(),
+        Just(json!("bicubic")),
+        prop::collection::vec(-2.0..2.0f64, 0..4).prop_map(Value::from),
+    ];
+    let names = prop::sample::select(vec!["height", "width", "shortest_edge", "longest_edge", "x"]);
+    let sides = prop::collection::btree_map(names, side, 0..3).prop_map(|sides| json!(sides));
+    prop_oneof![flat, sides]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn no_settings_panic(
+        settings in prop::collection::btree_map(
+            prop::sample::select(vec![
+                "size", "crop_size", "image_mean", "image_std", "resample", "rescale_factor", "do_resize",
+                "do_center_crop", "do_normalize", "do_rescale", "do_pad", "image_processor_type",
+                "image_processor",
+            ]),
+            any_value(),
+            0..6,
+        ),
+    ) {
+        if let Ok(config) = read(&json!(settings)) {
+            let picture = image::RgbImage::new(5, 7).into();
+            prop_assert!(config.size > 512 || config.pixels(&picture).is_ok());
+        }
+    }
+}
