@@ -56,21 +56,26 @@ impl Skipped {
         Ok(())
     }
 
-    /// Takes note of pictures that could not be read, one line for each to `show`.
+    /// Takes note of pictures that could not be read, one line for each to `show`; `kept` were done
+    /// before.
     ///
     /// # Errors
     /// The first of them, unless they are to be skipped.
     pub fn note(
         &mut self,
         failed: Vec<(usize, TrainError)>,
+        kept: usize,
         mut show: impl FnMut(&str),
     ) -> Result<()> {
         for (place, error) in failed {
             if self.how.is_none() {
-                bail!(
-                    "{error}; what was done is kept: mend this picture and go on with --resume, or \
-                     pass over it with --resume --skip-bad nan (or drop)"
-                );
+                match kept {
+                    0 => bail!("{error}; mend it, or pass over it with --skip-bad nan (or drop)"),
+                    _ => bail!(
+                        "{error}; {kept} pictures before it are kept: mend it and go on with --resume, or \
+                         pass over it with --resume --skip-bad nan (or drop)"
+                    ),
+                }
             }
             show(&format!("skipped: {error}"));
             self.places.insert(place);

@@ -153,7 +153,7 @@ impl Score {
         let mut progress = Progress::new("pictures", rows.rows(), pictures.len());
         let first = rows.rows();
         clip_scores(pictures, pipeline, &config, device, first, |scores| -> Result<()> {
-            skipped.note(scores.failed, |line| progress.note(line))?;
+            skipped.note(scores.failed, rows.rows(), |line| progress.note(line))?;
             let mut at = 0;
             for place in scores.range.clone() {
                 let mut row = vec![f32::NAN; width];

@@ -8,7 +8,7 @@ use crate::names::without_picture_ending;
 use crate::picture::is_picture;
 use crate::{DataError, Names, Record};
 
-/// Deeper folders are not looked into, so that links that go round end.
+/// Deeper folders are not looked into.
 const MAX_DEPTH: usize = 16;
 
 /// The pictures in a folder and the folders in it, found by [the rule for names](crate::Names).
@@ -29,8 +29,9 @@ impl PictureFolder {
     /// # Errors
     /// [`DataError::Io`] for a folder that can't be read.
     pub fn read(dir: &Path) -> Result<Self, DataError> {
-        let (mut paths, mut left_out) = (Vec::new(), Vec::new());
-        list(dir, "", 0, &mut paths, &mut left_out)?;
+        let mut found = Found::default();
+        found.list(dir, "", &mut Vec::new())?;
+        let Found { pictures: mut paths, mut left_out } = found;
         paths.sort();
         left_out.sort();
         let names = Names::of_files(paths.iter().map(String::as_str));
@@ -100,33 +101,48 @@ impl PictureFolder {
     }
 }
 
-fn list(
-    dir: &Path,
-    below: &str,
-    depth: usize,
-    found: &mut Vec<String>,
-    left_out: &mut Vec<String>,
-) -> Result<(), DataError> {
-    for entry in fs::read_dir(dir).map_err(DataError::io("read", dir))? {
-        let entry = entry.map_err(DataError::io("read", dir))?;
-        let path = entry.path();
-        let kind = entry.file_type().map_err(DataError::io("read", &path))?;
-        let file_name = entry.file_name();
-        let name = format!("{below}{}", file_name.to_string_lossy());
-        let is_dir = kind.is_dir() || (kind.is_symlink() && path.is_dir());
-        // A name that is no text could not be found again.
-        let is_hidden = file_name.to_str().is_none_or(|name| name.starts_with('.'));
-        if is_hidden || (is_dir && depth == MAX_DEPTH) {
-            left_out.push(name);
-        } else if is_dir {
-            list(&path, &format!("{name}/"), depth + 1, found, left_out)?;
-        } else if without_picture_ending(&name).len() < name.len() || begins_as_picture(&path) {
-            found.push(name);
-        } else {
-            left_out.push(name);
+/// What is found below a folder.
+#[derive(Default)]
+struct Found {
+    pictures: Vec<String>,
+    left_out: Vec<String>,
+}
+
+impl Found {
+    /// Adds the files of `dir`, whose names begin with `below`. `within` are the folders that it lies
+    /// in, as they really are: a link back to one of them is left out.
+    fn list(
+        &mut self,
+        dir: &Path,
+        below: &str,
+        within: &mut Vec<PathBuf>,
+    ) -> Result<(), DataError> {
+        within.push(fs::canonicalize(dir).map_err(DataError::io("read", dir))?);
+        for entry in fs::read_dir(dir).map_err(DataError::io("read", dir))? {
+            let entry = entry.map_err(DataError::io("read", dir))?;
+            let path = entry.path();
+            let kind = entry.file_type().map_err(DataError::io("read", &path))?;
+            let file_name = entry.file_name();
+            let name = format!("{below}{}", file_name.to_string_lossy());
+            let is_dir = kind.is_dir() || (kind.is_symlink() && path.is_dir());
+            // A name that is no text could not be found again.
+            let is_hidden = file_name.to_str().is_none_or(|name| name.starts_with('.'));
+            let goes_round = is_dir
+                && kind.is_symlink()
+                && fs::canonicalize(&path).is_ok_and(|real| within.contains(&real));
+            if is_hidden || goes_round || (is_dir && within.len() > MAX_DEPTH) {
+                self.left_out.push(name);
+            } else if is_dir {
+                self.list(&path, &format!("{name}/"), within)?;
+            } else if without_picture_ending(&name).len() < name.len() || begins_as_picture(&path) {
+                self.pictures.push(name);
+            } else {
+                self.left_out.push(name);
+            }
         }
+        within.pop();
+        Ok(())
     }
-    Ok(())
 }
 
 fn begins_as_picture(path: &Path) -> bool {
@@ -208,8 +224,13 @@ mod tests {
         for (name, content) in files {
             fs::write(dir.path().join(name), content).unwrap();
         }
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("b/round")).unwrap();
         let folder = PictureFolder::read(dir.path()).unwrap();
         assert_eq!(folder.paths(), ["a.jpe", "b/c", "b/d.v2"]);
-        assert_eq!(folder.left_out(), [".DS_Store", "._a.jpe", "b/.hidden", "b/e.txt", "g.json"]);
+        let left_out = folder.left_out().iter().filter(|name| *name != "b/round");
+        let expected = [".DS_Store", "._a.jpe", "b/.hidden", "b/e.txt", "g.json"];
+        assert_eq!(left_out.collect::<Vec<_>>(), expected);
+        assert!(cfg!(not(unix)) || folder.left_out().contains(&"b/round".to_string()));
     }
 }

@@ -40,8 +40,8 @@ impl PictureList {
             if let Some(first) = folder.left_out().first() {
                 let n = folder.left_out().len();
                 let what = match n {
-                    1 => format!("1 file is no picture and is left out: {first}"),
-                    n => format!("{n} files are no pictures and are left out, such as {first}"),
+                    1 => format!("left out, since it is no picture: {first}"),
+                    n => format!("left out, since they are no pictures: {n}, such as {first}"),
                 };
                 list.notes.push(format!("{}: {what}", path.display()));
             }

@@ -77,7 +77,7 @@ impl Image {
         let load = |i: usize| Ok(load_image(&paths[i])?);
         let rest = output.rows()..total;
         each_batch(rest, &pipeline.preprocess, device, load, |batch| -> Result<()> {
-            skipped.note(batch.failed, |line| progress.note(line))?;
+            skipped.note(batch.failed, output.rows(), |line| progress.note(line))?;
             let good = match batch.pixels {
                 Some(pixels) => rows(pipeline.model.encode_image(pixels).embedding, self.raw),
                 None => Vec::new(),
