@@ -44,8 +44,8 @@ impl<'a> Candidate<'a> {
 ///     }
 ///
 ///     fn score(&mut self, candidates: &[Candidate]) -> Result<Vec<f32>, RewardError> {
-///         let words = |text: &str| text.split(' ').collect::<std::collections::HashSet<_>>();
-///         Ok(candidates.iter().map(|c| words(c.text).len() as f32).collect())
+///         let words = |text: &str| text.split(' ').collect::<std::collections::HashSet<_>>().len();
+///         Ok(candidates.iter().map(|candidate| words(candidate.text) as f32).collect())
 ///     }
 /// }
 ///

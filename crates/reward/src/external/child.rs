@@ -20,7 +20,12 @@ pub(super) struct Child {
     answers: Receiver<String>,
     /// The last line that it wrote to stderr.
     complaint: Arc<Mutex<String>>,
+    /// Ends when stderr does.
+    listener: thread::JoinHandle<()>,
 }
+
+/// How long a program that has ended may take to have its last words read.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Child {
     pub fn start(words: &[String]) -> Result<Self, Failure> {
@@ -40,8 +45,8 @@ impl Child {
         let last = complaint.clone();
         thread::spawn(move || write(stdin, &to_write));
         thread::spawn(move || read_lines(stdout, &read));
-        thread::spawn(move || read_last(stderr, &last));
-        Ok(Self { process, questions: Some(questions), answers, complaint })
+        let listener = thread::spawn(move || read_last(stderr, &last));
+        Ok(Self { process, questions: Some(questions), answers, complaint, listener })
     }
 
     /// Sends a batch and waits for as many answers.
@@ -71,6 +76,10 @@ impl Child {
                     )));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
+                    let until = Instant::now() + LAST_WORDS;
+                    while !self.listener.is_finished() && Instant::now() < until {
+                        thread::sleep(Duration::from_millis(5));
+                    }
                     let status =
                         self.process.wait().map_or_else(|e| e.to_string(), |s| s.to_string());
                     return Err(self.broken(format!(
