@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 #[derive(Subcommand)]
 pub enum Data {
-    /// Say what files of captions are taken for, what is in them, and what is doubtful.
+    /// Report the format of files of captions, what is in them, and what is doubtful.
     Inspect(Inspect),
 }
 

@@ -15,7 +15,7 @@ use super::data::{ColumnsArgs, dataset, drop_bad_images, pictures_of};
 pub enum Features {
     /// Encode the pictures of a data set; one that was stopped goes on where it was.
     Extract(Extract),
-    /// Take features from a folder with one NumPy file for each image, as the paper's code writes
+    /// Import features from a folder with one NumPy file for each image, as the paper's code writes
     /// them: ID.npz with an array `feat`, or ID.npy. What is there already is compared with them.
     Import(Import),
 }
@@ -23,9 +23,9 @@ pub enum Features {
 /// How numbers are kept.
 #[derive(Clone, Copy, ValueEnum)]
 enum Type {
-    /// Half the space.
+    /// float16: half the space.
     F16,
-    /// As they were computed.
+    /// float32: as they were computed.
     F32,
 }
 
@@ -48,7 +48,7 @@ struct Target {
     /// Folder of the feature store.
     #[arg(long, value_name = "STORE")]
     out: PathBuf,
-    /// How grids are kept on disk.
+    /// Number format of the grids on disk.
     #[arg(long = "type", value_name = "TYPE", default_value = "f32")]
     grid_type: Type,
 }

@@ -26,7 +26,8 @@ use clap::{Parser, Subcommand};
 #[command(version, about)]
 pub struct Arguments {
     /// Where to compute: auto, flex, ndarray, wgpu, vulkan, metal, rocm or cuda; GPUs take an
-    /// index, as in cuda:1. The environment variable FINECAP_DEVICE is asked next.
+    /// index, as in cuda:1. By default the environment variable
+    /// FINECAP_DEVICE, or else auto.
     #[arg(long, global = true)]
     device: Option<String>,
     #[command(subcommand)]

@@ -8,7 +8,7 @@ use finecap::metrics::{Meteor, MetricsError};
 #[derive(Args)]
 pub struct MeteorData {
     /// Folder with METEOR 1.5's own data, meteor-1.5.jar and data/paraphrase-en.gz, as in
-    /// pycocoevalcap's wheel. Without it the environment variable FINECAP_METEOR_DATA is asked.
+    /// pycocoevalcap's wheel. Without it the environment variable FINECAP_METEOR_DATA is read.
     #[arg(long, value_name = "DIR")]
     meteor_data: Option<PathBuf>,
 }

@@ -20,11 +20,11 @@ use clap::Subcommand;
 pub enum Eval {
     /// Score captions of files against reference captions, as coco-caption does.
     Captions(Box<captions::Captions>),
-    /// Score captions on FineCapEval: how much of what annotators noted do they say?
+    /// Score captions on FineCapEval: the share of the annotators' words that they contain.
     Finecap(finecap::FineCap),
-    /// Let embeddings of images and texts find each other.
+    /// Measure retrieval between embeddings of images and texts: recall and ranks.
     Retrieval(retrieval::Retrieval),
-    /// Score the held-out captions that a training run has left, with intervals.
+    /// Score the held-out captions of a training run, with intervals.
     Run(run::Run),
 }
 
