@@ -16,9 +16,16 @@
 //! | [`data`] | captions, images and their names, from the files that people have |
 //! | [`files`] | files and folders that are written whole or not at all |
 //! | [`device`] | choosing a compute device by name |
+//! | [`cli`] | the `finecap` command |
 //! | [`memory`] | an allocator setting for programs that train |
 //! | [`terminal`] | progress on stderr |
 
+#![recursion_limit = "256"]
+
+// The command says where things come from, as programs outside do.
+extern crate self as finecap;
+
+pub mod cli;
 pub mod device;
 pub mod memory;
 pub mod report;

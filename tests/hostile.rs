@@ -108,6 +108,26 @@ fn a_damaged_checkpoint_is_passed_over_for_the_one_before() {
     }
 }
 
+/// A damaged checkpoint counts as none of those to keep.
+#[test]
+fn what_is_saved_before_a_damaged_checkpoint_stays() {
+    let world = World::new();
+    let keep = ["--set", "clip.steps=6", "--set", "checkpoint.every=2", "--set"];
+    let keep = |count| [&keep[..], &[count]].concat();
+    succeed(&mut world.train("clip", "run", &keep("checkpoint.keep=3")));
+    let checkpoints = world.path("run/clip/checkpoints");
+    for step in ["4", "6"] {
+        fs::write(checkpoints.join(format!("step-000000{step}/model.bpk")), "").unwrap();
+    }
+    // No folder can be made where the last checkpoint's temporary one would be renamed to: the phase
+    // ends after step 4.
+    fs::remove_dir_all(checkpoints.join("step-0000006")).unwrap();
+    let resume = [keep("checkpoint.keep=1"), vec!["--resume"]].concat();
+    fs::write(checkpoints.join("step-0000006"), "").unwrap();
+    let _ = world.train("clip", "run", &resume).output().unwrap();
+    assert!(fs::metadata(checkpoints.join("step-0000004/model.bpk")).unwrap().len() > 0);
+}
+
 #[test]
 fn a_moved_run_works_and_names_no_place() {
     let world = World::new();

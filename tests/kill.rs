@@ -126,7 +126,7 @@ fn results(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     results
 }
 
-/// Kills the works in turn, `kills` in all.
+/// Kills the works in turn, until `kills` were met at work.
 fn kill(kills: usize) {
     let seed = std::env::var("FINECAP_SEED").map_or(1, |seed| seed.parse().unwrap());
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -144,9 +144,11 @@ fn kill(kills: usize) {
         whole.push((results(&dir), started.elapsed()));
     }
     let (mut early, mut met) = (0, 0);
-    for kill in 0..kills {
-        let work = (kill + seed as usize) % WORKS.len();
-        let (name, (expected, took)) = (WORKS[work], &whole[work]);
+    while met < kills {
+        let kill = early + met;
+        let work = (met + seed as usize) % WORKS.len();
+        let name = WORKS[work];
+        let (expected, took) = &mut whole[work];
         let dir = world.path(&format!("killed-{kill}"));
         begin(&world, name, &dir);
         let after = took.mul_f64(random.random_range(0.0..1.0));
@@ -158,7 +160,11 @@ fn kill(kills: usize) {
         child.wait().unwrap();
         println!("{kill}: {name} killed after {after:.3?} of {took:.3?}");
         match ended {
-            true => early += 1,
+            // The machine is faster than it was: what had ended counts for nothing.
+            true => {
+                early += 1;
+                *took = took.mul_f64(0.8);
+            }
             false => met += 1,
         }
         // A run that has not begun can't be gone on with; what is there is whole.
@@ -171,15 +177,12 @@ fn kill(kills: usize) {
             results.iter().map(|(path, _)| path.clone()).collect()
         };
         assert_eq!(names(&found), names(expected), "{name} after {after:?}");
-        for ((path, found), (_, expected)) in found.iter().zip(expected) {
+        for ((path, found), (_, expected)) in found.iter().zip(&*expected) {
             assert!(found == expected, "{name} after {after:?}: {} differs", path.display());
         }
         fs::remove_dir_all(&dir).unwrap();
     }
-    println!(
-        "{kills} kills with seed {seed}: {met} at work, {early} after its end; all ended the same"
-    );
-    assert!(met > kills / 2, "most works were over before they were killed");
+    println!("{met} kills with seed {seed}, {early} more after the end; all ended the same");
 }
 
 #[test]

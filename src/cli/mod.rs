@@ -1,4 +1,4 @@
-//! Commands.
+//! The `finecap` command.
 
 mod bad_pictures;
 mod caption;
@@ -14,17 +14,70 @@ mod prepare;
 mod report;
 mod scenes;
 mod score;
+mod signals;
 mod tokenize;
 mod train;
+
+use std::ffi::OsString;
 
 use anyhow::Result;
 use burn::tensor::Device;
 use clap::{Parser, Subcommand};
+use finecap::terminal::say;
+use finecap::train::TrainError;
+
+/// Runs the command with these arguments, of which the first is its own name, and returns the exit code: 0,
+/// or 2 after an error, or what a signal asks for.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    end_with_the_pipe();
+    finecap::memory::keep_freed();
+    finecap::terminal::show();
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(answer) => {
+            let _ = answer.print();
+            return answer.exit_code() as u8;
+        }
+    };
+    let signals = arguments.can_go_on_later().then(signals::Signals::handle);
+    let asked = || signals.as_ref().and_then(signals::Signals::exit_code);
+    match (run(arguments), asked()) {
+        (Ok(()), None) => 0,
+        // What was running came to its end just then.
+        (Ok(()), Some(code)) => code,
+        (Err(error), code) => {
+            let stopped = matches!(error.downcast_ref(), Some(TrainError::Stopped { .. }));
+            let start = if stopped { "" } else { "error: " };
+            say(&format!("{start}{}", sentence(&error)));
+            if stopped { code.unwrap_or(2) } else { 2 }
+        }
+    }
+}
+
+/// Joins the error chain, skipping causes that are already contained in the message.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |so_far, cause| {
+        match so_far.as_str() {
+            "" => cause,
+            _ if so_far.contains(&cause) => so_far,
+            _ => format!("{so_far}: {cause}"),
+        }
+    })
+}
+
+/// A reader that has seen enough ends the program, as is usual, instead of making it panic.
+fn end_with_the_pipe() {
+    // SAFETY: the default action needs no handler.
+    #[cfg(unix)]
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
 
 /// Fine-grained image captioning with CLIP rewards.
 #[derive(Parser)]
-#[command(version, about)]
-pub struct Arguments {
+#[command(name = "finecap", bin_name = "finecap", version, about)]
+struct Arguments {
     /// Where to compute: auto, flex, ndarray, wgpu, vulkan, metal, rocm or cuda; GPUs take an
     /// index, as in cuda:1. By default the environment variable
     /// FINECAP_DEVICE, or else auto.
@@ -72,7 +125,7 @@ enum Command {
 
 impl Arguments {
     /// Whether the command can be stopped and gone on with.
-    pub fn can_go_on_later(&self) -> bool {
+    fn can_go_on_later(&self) -> bool {
         matches!(
             self.command,
             Command::Train(_) | Command::Features(features::Features::Extract(_))
@@ -81,7 +134,7 @@ impl Arguments {
 }
 
 /// Runs the command that was asked for.
-pub fn run(arguments: Arguments) -> Result<()> {
+fn run(arguments: Arguments) -> Result<()> {
     let device = || -> Result<Device> { Ok(finecap::device::choose(arguments.device.as_deref())?) };
     match arguments.command {
         Command::Train(train) => train.run(&device()?),

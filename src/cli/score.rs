@@ -10,8 +10,8 @@ use finecap::data::{CaptionFile, DataError, PictureFolder, ReadOptions, Record};
 use finecap::files::write_json;
 use finecap::reward::{ClipScoreConfig, GrammarScorer};
 use finecap::train::{
-    CaptionedPicture, KeptRows, PICTURE_BATCH, Progress, RunFolder, caption_words, clip_features,
-    clip_scores, text_tower_fingerprint,
+    CaptionedPicture, KeptRows, PICTURE_BATCH, Progress, RunFolder, clip_features, clip_scores,
+    grammar_probabilities, text_tower_fingerprint,
 };
 use serde_json::{Map, Value, json};
 
@@ -79,7 +79,7 @@ impl Score {
             let texts: Vec<&str> = all.map(|caption| &*caption.raw).collect();
             let mut scores = Vec::with_capacity(texts.len());
             for chunk in texts.chunks(CHUNK) {
-                scores.extend(probabilities(&scorer, chunk, device)?);
+                scores.extend(grammar_probabilities(&scorer, chunk, device)?);
             }
             columns.push(("grammar", scores));
         }
@@ -208,16 +208,4 @@ fn scored(candidates: &CaptionFile, columns: &[Column], skipped: &Skipped) -> Ma
 
 fn texts(record: &Record) -> Vec<String> {
     record.captions.iter().map(|caption| caption.raw.clone()).collect()
-}
-
-/// Probability of each caption, as people write them. The head has learned from words without
-/// punctuation, which would be unknown to it.
-pub(super) fn probabilities<S: AsRef<str>>(
-    scorer: &GrammarScorer,
-    captions: &[S],
-    device: &Device,
-) -> Result<Vec<f32>> {
-    let words = |caption: &S| caption_words(caption.as_ref()).join(" ");
-    let texts: Vec<String> = captions.iter().map(words).collect();
-    Ok(scorer.probabilities(&texts, device)?)
 }

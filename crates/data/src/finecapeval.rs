@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use finecap_metrics::{fine_cell_is_missing, fine_phrases};
+use finecap_metrics::{
+    Match, MetricsError, cider_d, fine_cell_is_missing, fine_phrases, fine_recall, ptb_tokenize,
+};
 
 use crate::input::Input;
 use crate::rows::Rows;
@@ -12,6 +14,21 @@ use crate::{DataError, Names};
 
 /// What phrases are about, in the order of the columns.
 pub const CRITERIA: [&str; 3] = ["background", "object", "relation"];
+
+/// How words are matched, under the names that are printed.
+const MODES: [(&str, Match); 2] = [("reference", Match::Reference), ("strict", Match::Strict)];
+
+/// One number of every image; the score is their mean.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FineScore {
+    /// `overall` or one of the [`CRITERIA`].
+    pub criterion: &'static str,
+    /// `CIDEr-D`; or how words are matched: `reference` finds a stem anywhere in the caption, as the
+    /// released scorer, `strict` a word of the same stem.
+    pub mode: &'static str,
+    /// The numbers.
+    pub per_image: Vec<f64>,
+}
 
 /// An image with what all its annotators wrote.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,6 +112,35 @@ impl FineCapEval {
             return Err(DataError::file(&path, "has no row whose columns are all filled"));
         }
         Ok(found)
+    }
+
+    /// Scores one caption for each of some images, given by their places: CIDEr-D against the
+    /// annotators' captions, then the recall of every criterion by both rules.
+    ///
+    /// # Errors
+    /// [`MetricsError`] without captions.
+    pub fn score(&self, captions: &[(usize, String)]) -> Result<Vec<FineScore>, MetricsError> {
+        let words: Vec<String> =
+            captions.iter().map(|(_, caption)| ptb_tokenize(caption)).collect();
+        let references: Vec<Vec<String>> = captions
+            .iter()
+            .map(|(place, _)| {
+                self.images[*place].captions.iter().map(|c| ptb_tokenize(c)).collect()
+            })
+            .collect();
+        let per_image = cider_d(&words, &references)?.per_image;
+        let mut scores = vec![FineScore { criterion: "overall", mode: "CIDEr-D", per_image }];
+        for (i, criterion) in CRITERIA.into_iter().enumerate() {
+            for (mode, how) in MODES {
+                let recall = |(place, caption): &(usize, String)| {
+                    // An image whose rows have no phrase counts 0, as in the released scorer.
+                    fine_recall(caption, &self.images[*place].phrases[i], how).unwrap_or(0.0)
+                };
+                let per_image = captions.iter().map(recall).collect();
+                scores.push(FineScore { criterion, mode, per_image });
+            }
+        }
+        Ok(scores)
     }
 
     /// An index over the names of the images.

@@ -18,7 +18,7 @@ mod words;
 
 pub use captions::{CaptionFile, CaptionText, Format, ReadOptions, Record};
 pub use error::DataError;
-pub use finecapeval::{CRITERIA, FineCapEval, FineImage};
+pub use finecapeval::{CRITERIA, FineCapEval, FineImage, FineScore};
 pub use keys::Columns;
 pub use names::{NameClash, Names, PICTURE_ENDINGS, without_picture_ending};
 pub use picture::{Picture, Target, decode_image, load_image};

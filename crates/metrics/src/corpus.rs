@@ -25,6 +25,11 @@ pub(crate) fn mean(per_image: &[f64]) -> f64 {
     per_image.iter().sum::<f64>() / per_image.len() as f64
 }
 
+/// Mean over the images at these places, of which there is at least one.
+pub(crate) fn mean_of(per_image: &[f64], images: &[usize]) -> f64 {
+    images.iter().map(|&image| per_image[image]).sum::<f64>() / images.len() as f64
+}
+
 /// Three images that pycocoevalcap has scored.
 #[cfg(test)]
 pub(crate) mod example {

@@ -55,7 +55,8 @@ impl Checkpoints {
         Ok(steps)
     }
 
-    /// Saves a checkpoint and removes all but the newest `keep` and the best.
+    /// Saves a checkpoint and removes all but the newest `keep` and the best. Later ones were passed over
+    /// when the phase went on, because they can't be read, and are removed as well.
     pub(crate) fn save<M: Module>(
         &self,
         state: &TrainState,
@@ -75,9 +76,11 @@ impl Checkpoints {
             let files = files.into_iter().collect::<Result<_, TrainError>>()?;
             Ok(write_json(&dir.join("state.json"), &Saved { state: state.clone(), files })?)
         })?;
-        let steps = self.steps()?;
+        let (steps, damaged): (Vec<usize>, Vec<usize>) =
+            self.steps()?.into_iter().partition(|&step| step <= state.step);
         let old = &steps[..steps.len().saturating_sub(keep)];
-        for &step in old.iter().filter(|&&step| state.best.is_none_or(|(_, best)| best != step)) {
+        let old = old.iter().filter(|&&step| state.best.is_none_or(|(_, best)| best != step));
+        for &step in old.chain(&damaged) {
             let folder = self.folder(step);
             fs::remove_dir_all(&folder).map_err(TrainError::io("remove", &folder))?;
         }

@@ -102,7 +102,7 @@ pub use features::{Extraction, FeatureStore, GridType, clip_features, preprocess
 pub use finecap_data::PictureFolder;
 pub use fingerprint::text_tower_fingerprint;
 pub use gradients::clip_global_norm;
-pub use grammar::train_grammar;
+pub use grammar::{grammar_probabilities, train_grammar};
 pub use job::{Job, Resume};
 pub use kept_rows::KeptRows;
 pub use mle::train_mle;

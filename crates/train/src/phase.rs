@@ -274,6 +274,9 @@ impl Phase {
         optimizer: &ModuleOptimizer,
     ) -> Result<(), TrainError> {
         if self.state.step != step {
+            if !are_finite(model) {
+                return Err(self.diverged(step, "a weight of the model".into()));
+            }
             self.state.step = step;
             self.checkpoints.save(&self.state, model, optimizer, self.config.checkpoint.keep)?;
         }

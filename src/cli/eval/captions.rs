@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use finecap::data::{CaptionText, Columns, ReadOptions};
 use finecap::metrics::{ptb_tokenize, share_seen};
 use finecap::reward::{CiderTable, GrammarScorer};
-use finecap::train::RunFolder;
+use finecap::train::{RunFolder, grammar_probabilities};
 use serde_json::{Map, Value, json};
 
 use super::external::{self, External};
@@ -20,7 +20,6 @@ use super::resampling::Resampling;
 use super::scores::{Column, Scores};
 use super::seeing::Seeing;
 use crate::cli::data::{self, ColumnsArgs};
-use crate::cli::score::probabilities;
 
 /// How captions are cut into words.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -170,7 +169,7 @@ impl Captions {
         let mut scored = Vec::new();
         for (texts, mut columns) in systems.iter().zip(columns.drain(..)) {
             if let Some((scorer, device)) = &grammar {
-                let values = probabilities(scorer, texts, device)?;
+                let values = grammar_probabilities(scorer, texts, device)?;
                 columns.push(("grammar", values.into_iter().map(f64::from).collect()));
             }
             let captions: Vec<String> = texts.iter().map(cut).collect();

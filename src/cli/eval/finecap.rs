@@ -4,16 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use finecap::data::{CRITERIA, FineCapEval};
-use finecap::metrics::{Interval, Match, cider_d, fine_recall, ptb_tokenize};
+use finecap::data::{FineCapEval, FineScore};
+use finecap::metrics::Interval;
 use serde_json::{Map, Value, json};
 
 use super::matching::Targets;
 use super::resampling::Resampling;
 use crate::cli::data::{ColumnsArgs, captions};
-
-/// How words are matched, under the names that are printed.
-const MODES: [(&str, Match); 2] = [("reference", Match::Reference), ("strict", Match::Strict)];
 
 #[derive(Args)]
 pub struct FineCap {
@@ -38,20 +35,13 @@ pub struct FineCap {
     json: bool,
 }
 
-/// One number of every image.
-struct Column {
-    criterion: &'static str,
-    mode: &'static str,
-    per_image: Vec<f64>,
-}
-
 impl FineCap {
     pub fn run(self) -> Result<()> {
         let data = FineCapEval::read(&self.data)?;
         let rows = self.matched(&data)?;
-        let columns = columns(&data, &rows)?;
+        let columns = data.score(&rows)?;
         let numbers = |images: &[usize]| -> Vec<f64> {
-            let mean = |column: &Column| {
+            let mean = |column: &FineScore| {
                 images.iter().map(|&i| column.per_image[i]).sum::<f64>() / images.len() as f64
             };
             columns.iter().map(mean).collect()
@@ -104,30 +94,8 @@ impl FineCap {
     }
 }
 
-/// CIDEr-D against the annotators' captions, then every criterion by both rules.
-fn columns(data: &FineCapEval, rows: &[(usize, String)]) -> Result<Vec<Column>> {
-    let words: Vec<String> = rows.iter().map(|(_, caption)| ptb_tokenize(caption)).collect();
-    let references: Vec<Vec<String>> = rows
-        .iter()
-        .map(|(place, _)| data.images[*place].captions.iter().map(|c| ptb_tokenize(c)).collect())
-        .collect();
-    let per_image = cider_d(&words, &references)?.per_image;
-    let mut columns = vec![Column { criterion: "overall", mode: "CIDEr-D", per_image }];
-    for (i, criterion) in CRITERIA.into_iter().enumerate() {
-        for (mode, how) in MODES {
-            let recall = |(place, caption): &(usize, String)| {
-                // An image whose rows have no phrase counts 0, as in the released scorer.
-                fine_recall(caption, &data.images[*place].phrases[i], how).unwrap_or(0.0)
-            };
-            let per_image = rows.iter().map(recall).collect();
-            columns.push(Column { criterion, mode, per_image });
-        }
-    }
-    Ok(columns)
-}
-
 /// `{"object": {"reference": ..., "strict": ...}, ...}`
-fn nested(columns: &[Column], value: impl Fn(usize) -> Value) -> Map<String, Value> {
+fn nested(columns: &[FineScore], value: impl Fn(usize) -> Value) -> Map<String, Value> {
     let mut all = Map::new();
     for (i, column) in columns.iter().enumerate() {
         all.entry(column.criterion).or_insert_with(|| json!({}))[column.mode] = value(i);
@@ -136,7 +104,7 @@ fn nested(columns: &[Column], value: impl Fn(usize) -> Value) -> Map<String, Val
 }
 
 fn table(
-    columns: &[Column],
+    columns: &[FineScore],
     scores: &[f64],
     intervals: &[Interval],
     images: usize,

@@ -9,7 +9,7 @@ use super::scores::Scores;
 
 /// What is shown.
 pub struct Lines {
-    names: Vec<&'static str>,
+    names: Vec<String>,
     ours: Vec<f64>,
     other: Option<Vec<f64>>,
     /// Of the scores, then of the differences to the other system; or nothing.
@@ -36,7 +36,7 @@ impl Lines {
         };
         let intervals = resampling.intervals(count, with_difference)?;
         Ok(Self {
-            names: ours.names(),
+            names: ours.names().into_iter().map(String::from).collect(),
             ours: ours.numbers(&all),
             other: other.map(|other| other.numbers(&all)),
             intervals,
@@ -89,7 +89,7 @@ impl Lines {
 
     /// Metrics that people look for and that were not computed, with the reason.
     fn absent(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        NOT_COMPUTED.into_iter().filter(|(name, _)| !self.names.contains(name))
+        NOT_COMPUTED.into_iter().filter(|(name, _)| !self.names.iter().any(|own| own == name))
     }
 
     /// The scores, with what else there is to say of them.
@@ -108,7 +108,7 @@ impl Lines {
                     score["p"] = interval.p.into();
                 }
             }
-            scores.insert((*name).into(), score);
+            scores.insert(name.clone(), score);
         }
         for (name, why) in self.absent() {
             scores.insert(name.into(), why.into());

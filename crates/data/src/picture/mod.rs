@@ -65,6 +65,28 @@ impl Picture {
         (pixels.len() == wanted).then_some(Self { width, height, pixels })
     }
 
+    /// A picture in one of Pillow's modes: L, LA, RGB, RGBA, CMYK, `I;16` (little endian), or P with
+    /// the colours that its palette gives, three bytes each.
+    ///
+    /// `None` for another mode and where `bytes` are not those of `width · height` pixels.
+    pub fn from_mode(mode: &str, width: u32, height: u32, bytes: &[u8]) -> Option<Self> {
+        fn cut<const N: usize>(bytes: &[u8]) -> Option<Vec<[u8; N]>> {
+            let (pixels, rest) = bytes.as_chunks::<N>();
+            rest.is_empty().then(|| pixels.to_vec())
+        }
+        let pixels = match mode {
+            "L" => Pixels::Grey(cut(bytes)?),
+            "LA" => Pixels::GreyAlpha(cut(bytes)?),
+            "RGB" => Pixels::Rgb(cut(bytes)?),
+            "RGBA" => Pixels::Rgba(cut(bytes)?),
+            "CMYK" => Pixels::Cmyk(cut(bytes)?),
+            "I;16" => Pixels::Grey16(cut(bytes)?.into_iter().map(u16::from_le_bytes).collect()),
+            "P" => Pixels::Indexed(cut(bytes)?),
+            _ => return None,
+        };
+        Self::new(width, height, pixels)
+    }
+
     /// Width in pixels.
     pub fn width(&self) -> u32 {
         self.width

@@ -3,7 +3,10 @@
 
 mod loss;
 mod optimizer;
+mod probabilities;
 mod validation;
+
+pub use probabilities::grammar_probabilities;
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
