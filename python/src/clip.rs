@@ -55,6 +55,9 @@ pub struct Clip {
     place: Place,
 }
 
+/// One score for each caption.
+type Column<'py> = Bound<'py, PyArray1<f32>>;
+
 /// Rows of the same length, and what could not be read.
 type Rows<'py> = (Bound<'py, PyArray2<f32>>, BTreeMap<usize, String>);
 
@@ -165,7 +168,7 @@ impl Clip {
         prompt: String,
         weight: f32,
         contrastive: bool,
-    ) -> PyResult<(Bound<'py, PyArray1<f32>>, Option<Bound<'py, PyArray1<f32>>>)> {
+    ) -> PyResult<(Column<'py>, Option<Column<'py>>)> {
         let (pipeline, place) = (self.pipeline.clone(), self.place.clone());
         let shape = [images.shape()[0], images.shape()[1]];
         let images: Vec<f32> = images.as_array().iter().copied().collect();

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, anyhow};
 use finecap::data::{FineCapEval, Names};
 use finecap::metrics::{
-    self, DocumentFrequencies, Evaluation, Interval, Ranks, TextStatistics, Ties, WordIds,
-    bootstrap,
+    self, BleuScores, DocumentFrequencies, Evaluation, Interval, MeteorScores, Ranks,
+    TextStatistics, Ties, WordIds, bootstrap,
 };
 use finecap::reward::CiderTable;
 use numpy::{PyReadonlyArray2, PyUntypedArrayMethods};
@@ -151,6 +152,13 @@ pub struct Evaluated {
     baseline: Option<Vec<f64>>,
 }
 
+/// One metric of one system.
+enum Part {
+    Bleu(BleuScores),
+    Meteor(MeteorScores),
+    Mean(&'static str, Vec<f64>),
+}
+
 /// Scores one or two systems by the metrics of these names.
 #[pyfunction]
 #[pyo3(signature = (systems, references, metrics, meteor, frequencies, per_image, resamples, seed, progress))]
@@ -171,36 +179,44 @@ pub fn evaluate(
     let frequencies = frequencies.map(|table| table.0.clone());
     work(py, progress.then_some("metrics"), move |steps| {
         steps.expect(systems.len() * metrics.len() + resamples);
-        let mut done = 0;
-        let mut scored = Vec::new();
-        for captions in &systems {
-            let mut evaluation = Evaluation::default();
-            for metric in &metrics {
-                let table = || frequencies.as_ref().map(|table| table.as_ref().clone());
-                match (metric.as_str(), &meteor) {
-                    ("BLEU", _) => evaluation.add_bleu(metrics::bleu(captions, &references)?),
-                    ("METEOR", Some(meteor)) => {
-                        evaluation.add_meteor(meteor.score(captions, &references)?);
-                    }
-                    ("ROUGE-L", _) => {
-                        let found = metrics::rouge_l(captions, &references)?;
-                        evaluation.add_mean("ROUGE-L", found.per_image);
-                    }
-                    ("CIDEr-D", _) => {
-                        let found = metrics::ciders(captions, &references, table())?;
-                        evaluation.add_mean("CIDEr-D", found.cider_d.per_image);
-                    }
-                    ("CIDEr", _) => {
-                        let found = metrics::ciders(captions, &references, table())?;
-                        evaluation.add_mean("CIDEr", found.cider.per_image);
-                    }
-                    (other, _) => return Err(anyhow!("there is no metric `{other}`")),
+        let done = AtomicUsize::new(0);
+        // METEOR takes as long as all the others.
+        let jobs: Vec<(usize, &String)> = (0..systems.len())
+            .flat_map(|system| metrics.iter().map(move |metric| (system, metric)))
+            .collect();
+        let table = || frequencies.as_ref().map(|table| table.as_ref().clone());
+        let compute = |&(system, metric): &(usize, &String)| {
+            let captions = &systems[system];
+            let part = match (metric.as_str(), &meteor) {
+                ("BLEU", _) => Part::Bleu(metrics::bleu(captions, &references)?),
+                ("METEOR", Some(meteor)) => Part::Meteor(meteor.score(captions, &references)?),
+                ("ROUGE-L", _) => {
+                    Part::Mean("ROUGE-L", metrics::rouge_l(captions, &references)?.per_image)
                 }
-                done += 1;
-                steps.reach(done)?;
+                ("CIDEr-D", _) => {
+                    let found = metrics::ciders(captions, &references, table())?;
+                    Part::Mean("CIDEr-D", found.cider_d.per_image)
+                }
+                ("CIDEr", _) => {
+                    let found = metrics::ciders(captions, &references, table())?;
+                    Part::Mean("CIDEr", found.cider.per_image)
+                }
+                (other, _) => return Err(anyhow!("there is no metric `{other}`")),
+            };
+            steps.reach(done.fetch_add(1, Ordering::Relaxed) + 1)?;
+            Ok(part)
+        };
+        let parts: Vec<Part> =
+            jobs.par_iter().with_max_len(1).map(compute).collect::<Result<_>>()?;
+        let mut scored = vec![Evaluation::default(); systems.len()];
+        for ((system, _), part) in jobs.iter().zip(parts) {
+            match part {
+                Part::Bleu(scores) => scored[*system].add_bleu(scores),
+                Part::Meteor(scores) => scored[*system].add_meteor(scores),
+                Part::Mean(name, per_image) => scored[*system].add_mean(name, per_image),
             }
-            scored.push(evaluation);
         }
+        let done = done.into_inner();
         let count = references.len();
         let all: Vec<usize> = (0..count).collect();
         let (ours, other) = (&scored[0], scored.get(1));

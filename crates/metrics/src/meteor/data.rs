@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
+use std::thread::scope;
 
 use flate2::bufread::MultiGzDecoder;
 use zip::ZipArchive;
 
 use super::Meteor;
+use super::ahead::Ahead;
 use super::normalize::Normalizer;
 use super::paraphrases::{Paraphrases, Phrases};
 use super::synonyms::Synonyms;
@@ -50,8 +52,8 @@ impl Meteor {
     pub(super) fn paraphrases(&self, captions: &Phrases) -> Result<Paraphrases, MetricsError> {
         let read = || {
             let file = BufReader::with_capacity(1 << 16, File::open(&self.table)?);
-            let table = BufReader::with_capacity(1 << 18, MultiGzDecoder::new(file));
-            Paraphrases::read(table, captions)
+            // Unpacking takes as long as searching.
+            scope(|scope| Paraphrases::read(Ahead::of(scope, MultiGzDecoder::new(file)), captions))
         };
         read().map_err(|error| data_error(&self.table, error.to_string()))
     }

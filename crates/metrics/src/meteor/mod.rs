@@ -2,6 +2,7 @@
 //! aligned in few chunks; a harmonic mean of precision and recall that favours recall, less a
 //! penalty for many chunks.
 
+mod ahead;
 mod align;
 mod data;
 mod normalize;
