@@ -176,6 +176,8 @@ class CiderD(Reward):
     def count(cls, references: Sequence[Sequence[str]], column: str = "references") -> CiderD:
         """Counts the frequencies over the references of all training images."""
         own = [_texts.several(value, f"image {place}") for place, value in enumerate(references)]
+        if not own:
+            raise ValueError("document frequencies need the references of at least one image")
         counts: dict[tuple[str, ...], int] = {}
         for captions in _texts.cut_nested(own):
             words = [caption.split() for caption in captions]

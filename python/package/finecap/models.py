@@ -337,6 +337,8 @@ class Captioner(_Model):
         Raises:
             ValueError: a picture that can't be read, or settings that can't be decoded with.
         """
+        if beam < 1:
+            raise ValueError(f"beam must be at least 1, not {beam}")
         given, failed = _pictures.inputs(images)
         found, unread = self._captioner.caption(
             given,

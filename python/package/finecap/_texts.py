@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+from . import _finecap
+
 
 def text(value: Any, where: str) -> str:
     """One caption."""
