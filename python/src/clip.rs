@@ -11,7 +11,7 @@ use finecap::reward::{
     Candidate, ClipScore, ClipScoreConfig, ContrastiveReward, GrammarScorer, RefClipDefinition,
     RefClipScore, Reward, TextEncoder,
 };
-use finecap::train::{RunFolder, each_batch, grammar_probabilities};
+use finecap::train::{PICTURE_BATCH, RunFolder, each_batch, grammar_probabilities};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -122,11 +122,13 @@ impl Clip {
         matrix(py, values, count, width)
     }
 
-    /// `[N, E]`, rows of length 1, or NaN for what could not be read.
+    /// `[N, E]`, rows of length 1, or NaN for what could not be read. In whole batches, where few are left
+    /// over, the last one is repeated.
     fn embed_images<'py>(
         &self,
         py: Python<'py>,
         images: Vec<Input>,
+        whole_batches: bool,
         progress: bool,
     ) -> PyResult<Rows<'py>> {
         let (pipeline, place, width) = (self.pipeline.clone(), self.place.clone(), self.width());
@@ -141,7 +143,17 @@ impl Clip {
                     let failed = batch.failed.iter();
                     errors.extend(failed.map(|(at, error)| (*at, error.to_string())));
                     if let Some(pixels) = batch.pixels {
-                        let rows = normalize(pipeline.model.encode_image(pixels).embedding);
+                        let count = batch.places.len();
+                        let pixels = match whole_batches && count < PICTURE_BATCH {
+                            true => {
+                                let last = pixels.clone().narrow(0, count - 1, 1);
+                                let more = last.repeat_dim(0, PICTURE_BATCH - count);
+                                Tensor::cat(vec![pixels, more], 0)
+                            }
+                            false => pixels,
+                        };
+                        let rows = pipeline.model.encode_image(pixels).embedding;
+                        let rows = normalize(rows.narrow(0, 0, count));
                         let rows: Vec<f32> = rows.into_data().iter::<f32>().collect();
                         for (&at, row) in batch.places.iter().zip(rows.chunks_exact(width)) {
                             values[at * width..][..width].copy_from_slice(row);

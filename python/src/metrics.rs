@@ -268,31 +268,46 @@ pub fn statistics(py: Python<'_>, captions: Vec<String>) -> PyResult<Bound<'_, P
     Ok(all)
 }
 
-/// Scores by FineCapEval: criterion, mode, name of each image with its number; and the rows left out.
+/// Criterion, how words are matched, and a number for each image.
+type Criterion = (&'static str, &'static str, Vec<f64>);
+
+/// Scores by FineCapEval, the names of the images in the same order, and the number of rows left out.
 #[pyfunction]
-#[allow(clippy::type_complexity)]
 pub fn fine_cap_eval(
     py: Python<'_>,
     names: Vec<String>,
     captions: Vec<String>,
-    data: PathBuf,
-) -> PyResult<(Vec<(&'static str, &'static str, Vec<f64>)>, Vec<String>, usize)> {
+    path: PathBuf,
+    allow_missing: bool,
+) -> PyResult<(Vec<Criterion>, Vec<String>, usize)> {
     work(py, None, move |_| {
-        let file = data.display();
-        let data = FineCapEval::read(&data)?;
+        let file = path.display();
+        let data = FineCapEval::read(&path)?;
         let given = Names::new(names.iter().map(String::as_str));
         let places = given.pair(&data.names()).map_err(|clash| anyhow!("{file}: {clash}"))?;
         let mut rows = Vec::new();
-        for ((name, caption), place) in names.iter().zip(captions).zip(places) {
-            let place = place.ok_or_else(|| anyhow!("{file}: has no image `{name}`"))?;
-            rows.push((place, caption));
+        for ((name, caption), place) in names.into_iter().zip(captions).zip(places) {
+            match place {
+                Some(place) => rows.push((place, caption, name)),
+                None if allow_missing => {}
+                None => return Err(anyhow!("{file}: has no image `{name}`")),
+            }
         }
-        rows.sort_by_key(|(place, _)| *place);
-        let scored: Vec<String> =
-            rows.iter().map(|(place, _)| data.images[*place].name.clone()).collect();
+        rows.sort_by_key(|(place, ..)| *place);
+        let absent = (0..data.images.len())
+            .find(|place| rows.binary_search_by_key(place, |(place, ..)| *place).is_err());
+        if let (Some(place), false) = (absent, allow_missing) {
+            let name = &data.images[place].name;
+            return Err(anyhow!(
+                "image `{name}` of {file} has no caption: give allow_missing=True to score the rest"
+            ));
+        }
+        let names = rows.iter().map(|(.., name)| name.clone()).collect();
+        let rows: Vec<(usize, String)> =
+            rows.into_iter().map(|(place, caption, _)| (place, caption)).collect();
         let scores = data.score(&rows)?;
         let scores = scores.into_iter().map(|s| (s.criterion, s.mode, s.per_image)).collect();
-        Ok((scores, scored, data.left_out))
+        Ok((scores, names, data.left_out))
     })
 }
 

@@ -101,6 +101,17 @@ def test_fine_cap_eval_is_the_reference_scripts():
                 assert found["per_image"][image][criterion][mode] == pytest.approx(own[criterion], abs=1e-12)
 
 
+def test_images_that_one_side_lacks():
+    captions, data = golden("finecapeval/predictions.json"), FIXTURES / "finecapeval/finecapeval.csv"
+    whole = finecap.fine_cap_eval(captions, data, per_image=True)
+    name = next(iter(captions))
+    del captions[name]
+    with pytest.raises(ValueError, match=f"image `{name}.*allow_missing"):
+        finecap.fine_cap_eval(captions, data)
+    found = finecap.fine_cap_eval({**captions, "unknown": "a"}, data, per_image=True, allow_missing=True)
+    assert found["images"] == whole["images"] - 1 and list(found["per_image"]) == list(captions)
+
+
 def test_retrieval_counts_ranks():
     images = np.array([[1.0, 0], [0, 2], [3, 3]])
     texts = np.array([[1, 0.1], [0.5, 0.6], [0.1, 1], [-0.2, 1], [1, 0.9], [1, -0.3]])

@@ -80,9 +80,15 @@ def test_arrays_and_bytes(clip):
 
 
 def test_rows_do_not_depend_on_what_is_beside_them(clip, pictures):
-    whole = clip.embed_images(pictures)
-    one_by_one = np.concatenate([clip.embed_images([path]) for path in pictures])
-    assert whole == pytest.approx(one_by_one, abs=1e-6)
+    images = pictures[:20] + [str(PICTURES / "landscape.png")] * 3 + pictures[:20]
+    whole = clip.embed_images(images, whole_batches=True)
+    for size in (1, 3, 7, 32):
+        for start in range(0, len(images), size):
+            found = clip.embed_images(images[start : start + size], whole_batches=True)
+            assert found.tolist() == whole[start : start + size].tolist()
+    assert clip.embed_images(images) == pytest.approx(whole, abs=1e-6)
+    texts = [f"{'red ' * (place % 7)}wave of squares" for place in range(30)]
+    assert clip.embed_texts(texts)[4:5].tolist() == clip.embed_texts(texts[4:5]).tolist()
 
 
 def test_bad_pictures(clip, tmp_path):

@@ -180,8 +180,15 @@ impl Clip {
         }
         let batches = unique
             .chunks(batch)
-            .map(|captions| self.text_states(captions, device))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|captions| match captions {
+                // A row alone takes another way through the products and gets other last bits.
+                [alone] => {
+                    let states = self.text_states(&[alone.clone(), alone.clone()], device)?;
+                    Ok(states.narrow(0, 0, 1))
+                }
+                captions => self.text_states(captions, device),
+            })
+            .collect::<Result<Vec<_>, ClipError>>()?;
         let rows = Tensor::from_data(row_of.as_slice(), device);
         Ok(Tensor::cat(batches, 0).select(0, rows))
     }

@@ -148,6 +148,7 @@ def fine_cap_eval(
     candidates: Mapping[str, Union[str, Sequence[str]]],
     data: str | os.PathLike[str],
     per_image: bool = False,
+    allow_missing: bool = False,
 ) -> dict[str, Any]:
     """Scores captions of FineCapEval's images (Cho et al. 2022).
 
@@ -155,21 +156,22 @@ def fine_cap_eval(
         candidates: one caption for each image, by its name; names match with or without endings.
         data: FineCapEval's csv file.
         per_image: also give the numbers of each image.
+        allow_missing: score the images that both sides have, instead of stopping at the first that one lacks.
 
     Returns:
-        `scores`: criterion (overall, background, object, relation) -> mode -> number. Overall has CIDEr-D; the
+        `images`: how many were scored. `scores`: criterion (overall, background, object, relation) -> mode -> number. Overall has CIDEr-D; the
         others have the recall of phrases by `reference` (a stem anywhere in the caption, as the released
         scorer) and `strict` (a word of the same stem). `per_image`: image -> the same, if asked for.
         `rows_left_out`: rows of the file without phrases.
 
     Raises:
-        ValueError: an image that the file does not have, or a file that can't be read.
+        ValueError: an image that one side lacks, or a file that can't be read.
     """
     own = _texts.keyed(candidates, "candidates")
     names = [_texts.text(name, "the name of an image") for name in own]
     captions = [_texts.one(caption, f"image {name!r}") for name, caption in own.items()]
-    found, images, left_out = _finecap.fine_cap_eval(names, captions, data)
-    result: dict[str, Any] = {"scores": {}, "rows_left_out": left_out}
+    found, images, left_out = _finecap.fine_cap_eval(names, captions, data, allow_missing)
+    result: dict[str, Any] = {"images": len(images), "scores": {}, "rows_left_out": left_out}
     for criterion, mode, numbers in found:
         result["scores"].setdefault(criterion, {})[mode] = float(np.mean(numbers))
     if per_image:

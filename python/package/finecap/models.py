@@ -103,7 +103,12 @@ class Clip(_Model):
         return self._clip.embed_texts(_texts.texts(texts, "caption"), _texts.text(prompt, "prompt"), progress)
 
     def embed_images(
-        self, images: Sequence[Any], errors: dict[int, str] | None = None, progress: bool = True
+        self,
+        images: Sequence[Any],
+        errors: dict[int, str] | None = None,
+        progress: bool = True,
+        *,
+        whole_batches: bool = False,
     ) -> np.ndarray:
         """Embeddings of pictures.
 
@@ -113,6 +118,8 @@ class Clip(_Model):
             errors: a dict that takes note of pictures that can't be read, place -> why; their rows are NaN.
                 Without it the first one is raised.
             progress: show a bar on a terminal.
+            whole_batches: compute in batches of 32 even where few pictures are left, so that the last bits of a
+                row don't depend on what is embedded with it; short lists cost more then.
 
         Returns:
             float32 `[N, E]`, rows of length 1.
@@ -121,7 +128,7 @@ class Clip(_Model):
             ValueError: a picture that can't be read, or what is no picture.
         """
         given, failed = _pictures.inputs(images)
-        rows, unread = self._clip.embed_images(given, progress)
+        rows, unread = self._clip.embed_images(given, whole_batches, progress)
         _pictures.settle({**unread, **failed}, errors)
         return rows
 
@@ -136,6 +143,7 @@ class Clip(_Model):
         weight: float = ...,
         errors: dict[int, str] | None = ...,
         progress: bool = ...,
+        whole_batches: bool = ...,
     ) -> np.ndarray: ...
 
     @overload
@@ -149,6 +157,7 @@ class Clip(_Model):
         weight: float = ...,
         errors: dict[int, str] | None = ...,
         progress: bool = ...,
+        whole_batches: bool = ...,
     ) -> tuple[np.ndarray, np.ndarray]: ...
 
     def clip_score(
@@ -161,6 +170,7 @@ class Clip(_Model):
         weight: float = WEIGHT,
         errors: dict[int, str] | None = None,
         progress: bool = True,
+        whole_batches: bool = False,
     ) -> Any:
         """CLIP-S, and RefCLIP-S with references (Hessel et al. 2021).
 
@@ -172,6 +182,7 @@ class Clip(_Model):
             weight: factor on the cosine.
             errors: as in `embed_images`; the scores of such pictures are NaN.
             progress: show a bar on a terminal.
+            whole_batches: as in `embed_images`.
 
         Returns:
             float32 `[N]`, one for each caption in order: `weight * max(cos, 0)`. With references a pair of
@@ -189,7 +200,7 @@ class Clip(_Model):
             if len(references) != len(given):
                 raise ValueError(f"{len(given)} pictures have references for {len(references)}: give some for each")
         unread: dict[int, str] = {}
-        rows = self._embed_once(given, unread, progress)
+        rows = self._embed_once(given, unread, progress, whole_batches)
         _pictures.settle(unread, errors)
         scores: list[list[np.ndarray]] = [[], []]
         for start in range(0, len(given), _CHUNK):
@@ -205,7 +216,9 @@ class Clip(_Model):
         columns = [np.concatenate(column) if column else np.zeros(0, np.float32) for column in scores]
         return columns[0] if references is None else (columns[0], columns[1])
 
-    def _embed_once(self, images: list[Any], errors: dict[int, str], progress: bool) -> np.ndarray:
+    def _embed_once(
+        self, images: list[Any], errors: dict[int, str], progress: bool, whole_batches: bool = False
+    ) -> np.ndarray:
         """As `embed_images`; a picture that comes several times is embedded once."""
         first: dict[Any, int] = {}
         places = []
@@ -214,7 +227,7 @@ class Clip(_Model):
             places.append(first.setdefault(key, len(first)))
         distinct = [images[places.index(place)] for place in range(len(first))] if len(first) < len(images) else images
         failed: dict[int, str] = {}
-        rows = self.embed_images(distinct, failed, progress)
+        rows = self.embed_images(distinct, failed, progress, whole_batches=whole_batches)
         errors.update({place: failed[row] for place, row in enumerate(places) if row in failed})
         return rows[places] if len(first) < len(images) else rows
 
