@@ -41,6 +41,7 @@ def column(rows):
 
 def embed(paths, out, clip, embedder=Embedder, actors=1, gpus=0, cpus=1, batch=256, **settings):
     """Embeds the pictures of `paths` and writes Parquet files to the folder `out`."""
+    ray_data.leave_a_cpu(actors, cpus)
     embedded = ray_data.read(paths).map_batches(
         embedder,
         fn_constructor_kwargs={"clip": clip, **settings},

@@ -12,7 +12,16 @@ def read(paths):
         return ray.data.read_parquet(paths)
     if paths[0].endswith(".csv"):
         return ray.data.read_csv(paths)
-    return ray.data.read_webdataset(paths, decoder=False)
+    return ray.data.read_webdataset(paths, decoder=None)
+
+
+def leave_a_cpu(actors, cpus):
+    """Reading and writing need a CPU too; without one Ray would wait for ever."""
+    if not ray.is_initialized():
+        ray.init()
+    there = ray.cluster_resources().get("CPU", 0)
+    if actors * cpus >= there:
+        raise SystemExit(f"{actors} actors of {cpus} CPUs leave none of {there:.0f} to read with: ask for fewer")
 
 
 def pictures(table: pa.Table):

@@ -36,6 +36,7 @@ class Scorer:
 
 def score(paths, out, clip, scorer=Scorer, actors=1, gpus=0, cpus=1, batch=256, **settings):
     """Scores the pairs of `paths` and writes Parquet files to the folder `out`."""
+    ray_data.leave_a_cpu(actors, cpus)
     scored = ray_data.read(paths).map_batches(
         scorer,
         fn_constructor_kwargs={"clip": clip, **settings},

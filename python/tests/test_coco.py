@@ -82,7 +82,9 @@ def test_a_pickle_that_runs_something_is_refused(tmp_path):
 def annotations(tmp_path):
     texts = {7: ["A cat sits on a red couch.", "The cat rests."], 3: ["Two dogs play!", "Dogs on a lawn"], 5: ["x"]}
     rows = [{"image_id": image, "id": 1, "caption": text} for image, own in texts.items() for text in own]
-    (tmp_path / "truth.json").write_text(json.dumps({"images": [{"id": image} for image in texts], "annotations": rows}))
+    (tmp_path / "truth.json").write_text(
+        json.dumps({"images": [{"id": image} for image in texts], "annotations": rows})
+    )
     results = [{"image_id": 3, "caption": "Two dogs."}, {"image_id": 7, "caption": "A cat on a couch"}]
     (tmp_path / "results.json").write_text(json.dumps(results))
     return tmp_path / "truth.json", tmp_path / "results.json"

@@ -29,7 +29,9 @@ def test_every_score_is_equal():
     res = {image: captions[image][:1] for image in gts}
     theirs, ours = PTBTokenizer(), coco.PTBTokenizer()
     words, own_words = [(t.tokenize(gts), t.tokenize(res)) for t in (theirs, ours)]
-    alike = [image for image in gts if words[0][image] == own_words[0][image] and words[1][image] == own_words[1][image]]
+    alike = [
+        image for image in gts if words[0][image] == own_words[0][image] and words[1][image] == own_words[1][image]
+    ]
     # A tokenizer that sees all captions as one text looks across the ends of a few.
     assert len(alike) >= 0.999 * len(gts)
     gts, res = words

@@ -18,8 +18,8 @@ HERE = Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[1] / "examples"))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parents[1] / "examples"), str(HERE.parent)])
 
-import embed_with_ray  # noqa: E402
-import score_with_ray  # noqa: E402
+import embed_with_ray
+import score_with_ray
 
 FIXTURES = HERE.parents[2] / "fixtures"
 CLIP = str(FIXTURES / "clipscore")
@@ -43,7 +43,7 @@ class Mortal(score_with_ray.Scorer):
 
 @pytest.fixture(scope="session")
 def cluster():
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -113,6 +113,11 @@ def test_embeddings_are_those_of_one_process(cluster, shards, tmp_path):
         else:
             assert found[key]["image_embedding"] == images[place].tolist()
     assert np.isnan(images[37]).all()
+
+
+def test_actors_on_all_cpus_are_refused(cluster, shards, tmp_path):
+    with pytest.raises(SystemExit, match="leave none of 3"):
+        score_with_ray.score(shards[0], str(tmp_path / "out"), CLIP, actors=3)
 
 
 def test_tables_of_paths(cluster, tmp_path):

@@ -23,17 +23,18 @@ def load(source: Source) -> _finecap.Frequencies:
     if isinstance(source, _finecap.Frequencies):
         return source
     name = "the table of document frequencies"
+    table: Any = source
     if not isinstance(source, Mapping):
         name = os.fspath(source)
         if name.endswith(".json"):
             return _finecap.Frequencies.load(name)
         try:
             with open(name, "rb") as file:
-                source = _Plain(file, encoding="latin1").load()
+                table = _Plain(file, encoding="latin1").load()
         except (pickle.UnpicklingError, EOFError, ValueError) as error:
             raise ValueError(f"{name}: is not a table of document frequencies: {error}") from None
     try:
-        counts, images = source["document_frequency"], float(source["ref_len"])
+        counts, images = table["document_frequency"], float(table["ref_len"])
         rows = [([str(word) for word in ngram], int(count)) for ngram, count in counts.items() if count]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ValueError(

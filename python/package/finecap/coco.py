@@ -64,9 +64,7 @@ class Bleu:
             raise ValueError(f"BLEU is computed up to n = 4, not {n}")
         self._n = n
 
-    def compute_score(
-        self, gts: Captions, res: Captions, verbose: int = 0
-    ) -> tuple[list[float], list[list[float]]]:
+    def compute_score(self, gts: Captions, res: Captions, verbose: int = 0) -> tuple[list[float], list[list[float]]]:
         """n scores over all images, and for each n those of every image."""
         score, scores = _finecap.bleu(*_pairs(gts, res))
         return score[: self._n], [[image[n] for image in scores] for n in range(self._n)]
@@ -177,7 +175,9 @@ class Spice:
     """SPICE is not here: it needs Java and two parsers."""
 
     def __init__(self) -> None:
-        raise NotImplementedError("SPICE is not part of finecap: leave it out, or take pycocoevalcap's, which needs Java")
+        raise NotImplementedError(
+            "SPICE is not part of finecap: leave it out, or take pycocoevalcap's, which needs Java"
+        )
 
 
 class _Annotations:
@@ -225,9 +225,10 @@ class COCOEvalCap:
 
     def evaluate(self) -> None:
         """Scores the images of `params["image_id"]`."""
-        gts, res = {}, {}
+        truth: dict[Any, Any] = {}
+        results: dict[Any, Any] = {}
         for image in self.params["image_id"]:
-            for side, what, all_of in ((self.coco, "references", gts), (self.cocoRes, "caption", res)):
+            for side, what, all_of in ((self.coco, "references", truth), (self.cocoRes, "caption", results)):
                 found = side.imgToAnns.get(image)
                 if not found:
                     raise KeyError(
@@ -236,7 +237,7 @@ class COCOEvalCap:
                     )
                 all_of[image] = found
         tokenizer = PTBTokenizer()
-        gts, res = tokenizer.tokenize(gts), tokenizer.tokenize(res)
+        gts, res = tokenizer.tokenize(truth), tokenizer.tokenize(results)
         scorers: list[tuple[Any, Any]] = [(Bleu(4), ["Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4"])]
         if _meteor.find() is None:
             warnings.warn(_meteor.MISSING, stacklevel=2)

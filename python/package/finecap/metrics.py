@@ -218,7 +218,7 @@ def retrieval(
     if ties not in ("fair", "reference"):
         raise ValueError(f'ties must be "fair" or "reference", not {ties!r}')
     found = _finecap.retrieval(rows[0], rows[1], [int(place) for place in image_of_text], ties == "fair")
-    result = {}
+    result: dict[str, dict[str, Any]] = {}
     for way, (recall, median, mean, ranks) in zip(("text_to_image", "image_to_text"), found):
         result[way] = {f"R@{k}": value for k, value in zip((1, 5, 10, 50), recall)}
         result[way].update(median_rank=median, mean_rank=mean, ranks=np.array(ranks))

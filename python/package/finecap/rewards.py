@@ -72,7 +72,8 @@ class _WithClip(Reward):
         threads: int | None = None,
     ) -> None:
         self.image, self.prompt = image, prompt
-        self._model, self._settings = (clip, ()) if isinstance(clip, Clip) else (None, (clip, device, threads))
+        self._model: Clip | None = clip if isinstance(clip, Clip) else None
+        self._settings: tuple[Any, ...] = () if isinstance(clip, Clip) else (clip, device, threads)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
@@ -225,7 +226,9 @@ class WeightedSum(Reward):
             raise ValueError("a weighted sum needs at least one reward")
         for weight, reward in terms:
             if not np.isfinite(weight):
-                raise ValueError(f"the weight of {getattr(reward, '__name__', 'a reward')} must be finite, not {weight}")
+                raise ValueError(
+                    f"the weight of {getattr(reward, '__name__', 'a reward')} must be finite, not {weight}"
+                )
         self.terms = [(float(weight), reward) for weight, reward in terms]
         self.__name__ = "_plus_".join(getattr(reward, "__name__", "reward") for _, reward in self.terms)
 
