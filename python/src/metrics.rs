@@ -106,8 +106,7 @@ pub fn cider_d(
 ) -> PyResult<Vec<f64>> {
     let table = frequencies.map(|table| table.0.clone());
     work(py, None, move |_| {
-        let table = table.map(|table| table.as_ref().clone());
-        let scores = metrics::ciders(&candidates, &references, table)?;
+        let scores = metrics::ciders(&candidates, &references, table.as_deref())?;
         Ok(if plain { scores.cider.per_image } else { scores.cider_d.per_image })
     })
 }
@@ -184,7 +183,7 @@ pub fn evaluate(
         let jobs: Vec<(usize, &String)> = (0..systems.len())
             .flat_map(|system| metrics.iter().map(move |metric| (system, metric)))
             .collect();
-        let table = || frequencies.as_ref().map(|table| table.as_ref().clone());
+        let table = || frequencies.as_deref();
         let compute = |&(system, metric): &(usize, &String)| {
             let captions = &systems[system];
             let part = match (metric.as_str(), &meteor) {

@@ -9,6 +9,7 @@
 
 use crate::corpus::{check_sizes, mean};
 use crate::ngram::{MAX_N, Ngram, sorted_ngrams};
+use crate::word_ids::MoreWords;
 use crate::{DocumentFrequencies, MetricsError, WordIds};
 
 /// Width of the length penalty.
@@ -50,7 +51,9 @@ impl Cider {
         if references.is_empty() {
             return Err(MetricsError::NoReferences { image: 0 });
         }
-        Ok(PreparedReferences(references.iter().map(|caption| self.weigh(caption)).collect()))
+        Ok(PreparedReferences(
+            references.iter().map(|caption| weigh(&self.frequencies, caption)).collect(),
+        ))
     }
 
     /// CIDEr-D of one candidate, from 0 to 10.
@@ -58,38 +61,42 @@ impl Cider {
     /// N-grams that the table does not know weigh as if one image had them; the table itself
     /// never changes.
     pub fn score_d(&self, candidate: &[u32], references: &PreparedReferences) -> f64 {
-        self.scores(candidate, references).d
+        scores(&self.frequencies, candidate, references).d
     }
 
     /// CIDEr of one candidate, from 0 to 10; otherwise as [`score_d`](Self::score_d).
     pub fn score(&self, candidate: &[u32], references: &PreparedReferences) -> f64 {
-        self.scores(candidate, references).plain
+        scores(&self.frequencies, candidate, references).plain
     }
+}
 
-    fn scores(&self, candidate: &[u32], references: &PreparedReferences) -> Both {
-        let candidate = self.weigh(candidate);
-        let mut sum = Both { plain: 0.0, d: 0.0 };
-        for reference in &references.0 {
-            let found = similarity(&candidate, reference);
-            sum.plain += found.plain;
-            sum.d += found.d;
-        }
-        let n = references.0.len() as f64;
-        Both { plain: 10.0 * sum.plain / n, d: 10.0 * sum.d / n }
+fn scores(
+    frequencies: &DocumentFrequencies,
+    candidate: &[u32],
+    references: &PreparedReferences,
+) -> Both {
+    let candidate = weigh(frequencies, candidate);
+    let mut sum = Both { plain: 0.0, d: 0.0 };
+    for reference in &references.0 {
+        let found = similarity(&candidate, reference);
+        sum.plain += found.plain;
+        sum.d += found.d;
     }
+    let n = references.0.len() as f64;
+    Both { plain: 10.0 * sum.plain / n, d: 10.0 * sum.d / n }
+}
 
-    fn weigh(&self, caption: &[u32]) -> Weighted {
-        let ngrams = sorted_ngrams(caption);
-        let mut entries = Vec::with_capacity(ngrams.len());
-        let mut norms = [0.0; MAX_N];
-        for run in ngrams.chunk_by(|a, b| a == b) {
-            let weight = run.len() as f64 * self.frequencies.idf(&run[0]);
-            entries.push((run[0], weight));
-            norms[run[0].len() - 1] += weight * weight;
-        }
-        let bigrams = caption.len().saturating_sub(1) as f64;
-        Weighted { entries, norms: norms.map(f64::sqrt), bigrams }
+fn weigh(frequencies: &DocumentFrequencies, caption: &[u32]) -> Weighted {
+    let ngrams = sorted_ngrams(caption);
+    let mut entries = Vec::with_capacity(ngrams.len());
+    let mut norms = [0.0; MAX_N];
+    for run in ngrams.chunk_by(|a, b| a == b) {
+        let weight = run.len() as f64 * frequencies.idf(&run[0]);
+        entries.push((run[0], weight));
+        norms[run[0].len() - 1] += weight * weight;
     }
+    let bigrams = caption.len().saturating_sub(1) as f64;
+    Weighted { entries, norms: norms.map(f64::sqrt), bigrams }
 }
 
 /// Both scores of the same caption.
@@ -165,28 +172,36 @@ pub fn cider_d<C: AsRef<str>, R: AsRef<str>>(
 pub fn ciders<C: AsRef<str>, R: AsRef<str>>(
     candidates: &[C],
     references: &[impl AsRef<[R]>],
-    frequencies: Option<(WordIds, DocumentFrequencies)>,
+    frequencies: Option<&(WordIds, DocumentFrequencies)>,
 ) -> Result<Ciders, MetricsError> {
     check_sizes(candidates, references)?;
-    let (mut words, given) = match frequencies {
-        Some((words, frequencies)) => (words, Some(frequencies)),
-        None => (WordIds::default(), None),
-    };
+    let mut words = MoreWords::new(frequencies.map(|(words, _)| words));
     let references: Vec<Vec<Vec<u32>>> = references
         .iter()
         .map(|captions| captions.as_ref().iter().map(|c| words.caption(c.as_ref())).collect())
         .collect();
-    let frequencies = match given {
-        Some(frequencies) => frequencies,
-        None => DocumentFrequencies::from_references(&references)?,
+    let counted;
+    let frequencies = match frequencies {
+        Some((_, frequencies)) => frequencies,
+        None => {
+            counted = DocumentFrequencies::from_references(&references)?;
+            &counted
+        }
     };
-    let scorer = Cider::new(frequencies);
     let (mut plain, mut d) = (Vec::new(), Vec::new());
+    let mut last: Option<(&Vec<Vec<u32>>, PreparedReferences)> = None;
     for (candidate, captions) in candidates.iter().zip(&references) {
-        let prepared = scorer.prepare(captions)?;
-        let scores = scorer.scores(&words.caption(candidate.as_ref()), &prepared);
-        plain.push(scores.plain);
-        d.push(scores.d);
+        // Samples of the same image stand next to each other.
+        let (_, prepared) = match last.take() {
+            Some(same) if same.0 == captions => last.insert(same),
+            _ => {
+                let weighed = captions.iter().map(|caption| weigh(frequencies, caption));
+                last.insert((captions, PreparedReferences(weighed.collect())))
+            }
+        };
+        let found = scores(frequencies, &words.caption(candidate.as_ref()), prepared);
+        plain.push(found.plain);
+        d.push(found.d);
     }
     let scores = |per_image: Vec<f64>| CiderScores { corpus: mean(&per_image), per_image };
     Ok(Ciders { cider: scores(plain), cider_d: scores(d) })

@@ -42,11 +42,14 @@ impl DocumentFrequencies {
             if captions.is_empty() {
                 return Err(MetricsError::NoReferences { image });
             }
-            ngrams.clear();
-            ngrams.extend(captions.iter().flat_map(|caption| sorted_ngrams(caption)));
-            // Once per image, however many of its captions have it.
-            ngrams.sort_unstable();
-            ngrams.dedup();
+            // Samples of the same image stand next to each other.
+            if image == 0 || references[image - 1] != *captions {
+                ngrams.clear();
+                ngrams.extend(captions.iter().flat_map(|caption| sorted_ngrams(caption)));
+                // Once per image, however many of its captions have it.
+                ngrams.sort_unstable();
+                ngrams.dedup();
+            }
             for &ngram in &ngrams {
                 *counts.entry(ngram).or_insert(0) += 1;
             }

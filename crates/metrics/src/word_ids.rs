@@ -36,6 +36,28 @@ impl WordIds {
     }
 }
 
+/// Words that are known, and more that come with the captions at hand.
+pub(crate) struct MoreWords<'a> {
+    known: Option<&'a WordIds>,
+    more: WordIds,
+}
+
+impl<'a> MoreWords<'a> {
+    pub(crate) fn new(known: Option<&'a WordIds>) -> Self {
+        Self { known, more: WordIds::default() }
+    }
+
+    /// The numbers of the [`words`] of a caption; new words have those after the known ones.
+    pub(crate) fn caption(&mut self, caption: &str) -> Vec<u32> {
+        let first = self.known.map_or(0, |known| known.ids.len() as u32);
+        let known = self.known;
+        let id = |word| {
+            known.and_then(|known| known.get(word)).unwrap_or_else(|| first + self.more.id(word))
+        };
+        words(caption).map(id).collect()
+    }
+}
+
 impl From<WordIds> for Vec<String> {
     fn from(words: WordIds) -> Self {
         let mut sorted: Vec<(String, u32)> = words.ids.into_iter().collect();

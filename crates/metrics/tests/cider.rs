@@ -101,7 +101,7 @@ fn a_given_table_of_frequencies_agrees() {
     assert_close(&scores, &numbers(&data["table_per_image"]));
 
     let (candidates, references) = (strings(&data["candidates"]), lists(&data["references"]));
-    let both = ciders(&candidates, &references, Some((words, given))).unwrap();
+    let both = ciders(&candidates, &references, Some(&(words, given))).unwrap();
     assert_close(&both.cider_d.per_image, &scores);
     assert_close(&both.cider.per_image, &numbers(&data["plain_table_per_image"]));
 }

@@ -196,7 +196,10 @@ class CiderD(Reward):
             _texts.several(own, f"row {place} of {self.references!r}")
             for place, own in enumerate(self._column(columns, self.references, len(texts)))
         ]
-        return _finecap.cider_d(_texts.cut(texts), _texts.cut_nested(references), self._table)
+        # Samples of the same image have the same references, which are cut into words once.
+        distinct = dict.fromkeys(tuple(own) for own in references)
+        words = dict(zip(distinct, _texts.cut_nested([list(own) for own in distinct])))
+        return _finecap.cider_d(_texts.cut(texts), [words[tuple(own)] for own in references], self._table)
 
 
 class Grammar(Reward):

@@ -173,9 +173,13 @@ impl Captions {
                 columns.push(("grammar", values.into_iter().map(f64::from).collect()));
             }
             let captions: Vec<String> = texts.iter().map(cut).collect();
-            let frequencies = frequencies.clone();
-            let mut scores =
-                Scores::of(&captions, &references_of, meteor.as_ref(), frequencies, columns)?;
+            let mut scores = Scores::of(
+                &captions,
+                &references_of,
+                meteor.as_ref(),
+                frequencies.as_ref(),
+                columns,
+            )?;
             scores.seen = training.as_ref().map(|training| share_seen(&captions, training));
             scored.push(scores);
         }

@@ -23,7 +23,7 @@ impl Scores {
         captions: &[String],
         references: &[Vec<String>],
         meteor: Option<&Meteor>,
-        frequencies: Option<(WordIds, DocumentFrequencies)>,
+        frequencies: Option<&(WordIds, DocumentFrequencies)>,
         columns: Vec<Column>,
     ) -> Result<Self> {
         let mut evaluation = Evaluation::default();
