@@ -87,6 +87,18 @@ impl Frequencies {
         })
     }
 
+    /// The table that `__reduce__` has packed.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: String) -> PyResult<Self> {
+        work(py, None, move |_| Ok(Self(Arc::new(serde_json::from_str(&text)?))))
+    }
+
+    fn __reduce__(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, (String,))> {
+        let table = self.0.clone();
+        let text = work(py, None, move |_| Ok(serde_json::to_string(table.as_ref())?))?;
+        Ok((py.get_type::<Self>().getattr("from_json")?.unbind(), (text,)))
+    }
+
     /// Number of images counted.
     #[getter]
     fn images(&self) -> usize {

@@ -120,6 +120,7 @@ def test_bad_pictures(clip, tmp_path):
         (lambda clip: clip.embed_images([np.zeros((4, 4, 2), np.uint8)]), ValueError, "uint8"),
         (lambda clip: clip.embed_images([np.zeros((0, 4, 3), np.uint8)]), ValueError, "pixels"),
         (lambda clip: clip.embed_images([Image.new("F", (4, 4))]), ValueError, "mode F"),
+        (lambda clip: clip.clip_score([PICTURES / "wide.png"], "a"), ValueError, "not one text"),
         (lambda clip: clip.clip_score([PICTURES / "wide.png"], []), ValueError, "give one for each"),
         (lambda clip: clip.clip_score([PICTURES / "wide.png"], ["a"], []), ValueError, "give some for each"),
         (lambda clip: finecap.GrammarHead.load(CLIP), ValueError, "grammar"),

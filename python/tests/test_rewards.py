@@ -86,6 +86,7 @@ def test_advantages():
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
+        (lambda: rewards.ClipS(CLIP)(None, "a", image=[A]), ValueError, "not one text"),
         (lambda: rewards.ClipS(CLIP)(None, ["a"]), KeyError, "reads the column 'image'"),
         (lambda: rewards.ClipS(CLIP)(None, ["a"], image=[A, B]), ValueError, "2 rows for 1 completions"),
         (lambda: rewards.ClipS(CLIP)(None, ["a"], image=[[A, B]]), ValueError, "one picture"),

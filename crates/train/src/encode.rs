@@ -1,7 +1,9 @@
 //! Reading and preparing pictures while others are encoded.
 
 use std::borrow::Borrow;
+use std::num::NonZero;
 use std::ops::Range;
+use std::thread::available_parallelism;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use finecap_clip::{Picture, PreprocessConfig};
@@ -56,9 +58,14 @@ where
     let Range { start, end } = range;
     let of_batch =
         |step: usize| start + step * PICTURE_BATCH..end.min(start + (step + 1) * PICTURE_BATCH);
+    // A caller with a pool of fewer threads than cores gets as many for reading, which is done on a thread
+    // outside of that pool.
+    let threads = rayon::current_num_threads();
+    let all = available_parallelism().map_or(1, NonZero::get);
+    let each_thread = if threads < all { PICTURE_BATCH.div_ceil(threads) } else { 1 };
     let make = |step: usize| -> Vec<Result<Vec<f32>, TrainError>> {
         let pixels = |i: usize| Ok(preprocess.pixels(load(i)?.borrow())?);
-        of_batch(step).into_par_iter().map(pixels).collect()
+        of_batch(step).into_par_iter().with_min_len(each_thread).map(pixels).collect()
     };
     let batches = end.saturating_sub(start).div_ceil(PICTURE_BATCH);
     let Some(last) = batches.checked_sub(1) else { return Ok(()) };

@@ -60,7 +60,8 @@ def evaluate(
         KeyError: an image that one side lacks.
         ValueError: anything else that can't be scored, in one sentence.
     """
-    chosen, not_computed = _chosen(metrics, _meteor.find(meteor_data))
+    folder = _meteor.find(meteor_data)
+    chosen, not_computed = _chosen(metrics, folder)
     ours, theirs = _texts.keyed(candidates, "candidates"), _texts.keyed(references, "references")
     _texts.same_keys(ours, theirs)
     keys = list(theirs)
@@ -76,7 +77,6 @@ def evaluate(
         raise ValueError(f'the tokenizer must be "ptb" or "spaces", not {tokenizer!r}')
     if resamples < 0:
         raise ValueError(f"resamples must not be negative, as {resamples} is")
-    folder = _meteor.find(meteor_data)
     found = _finecap.evaluate(
         systems,
         texts,

@@ -191,6 +191,9 @@ class Clip(_Model):
         Raises:
             ValueError: numbers of pictures and captions that differ, a picture that can't be read.
         """
+        for what, value in (("captions", captions), ("references", references)):
+            if isinstance(value, str):
+                raise ValueError(f"{what} must be a list with one or several for each picture, not one text")
         own = [_texts.several(caption, f"picture {place}") for place, caption in enumerate(captions)]
         given = list(images)
         if len(own) != len(given):
@@ -221,15 +224,16 @@ class Clip(_Model):
     ) -> np.ndarray:
         """As `embed_images`; a picture that comes several times is embedded once."""
         first: dict[Any, int] = {}
-        places = []
+        places, distinct = [], []
         for image in images:
-            key = image if isinstance(image, (str, bytes)) else id(image)
-            places.append(first.setdefault(key, len(first)))
-        distinct = [images[places.index(place)] for place in range(len(first))] if len(first) < len(images) else images
+            place = first.setdefault(image if isinstance(image, (str, bytes)) else id(image), len(distinct))
+            if place == len(distinct):
+                distinct.append(image)
+            places.append(place)
         failed: dict[int, str] = {}
         rows = self.embed_images(distinct, failed, progress, whole_batches=whole_batches)
         errors.update({place: failed[row] for place, row in enumerate(places) if row in failed})
-        return rows[places] if len(first) < len(images) else rows
+        return rows[places] if len(distinct) < len(images) else rows
 
     def _scored(
         self,

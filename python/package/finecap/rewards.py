@@ -30,6 +30,8 @@ class Reward:
     __name__ = "reward"
 
     def __call__(self, prompts: Any = None, completions: Sequence[Any] = (), **columns: Any) -> list[float]:
+        if isinstance(completions, str):
+            raise ValueError("completions must be a list of texts or chats, not one text")
         texts = [_completion(one, place) for place, one in enumerate(completions)]
         if not texts:
             return []
@@ -179,13 +181,7 @@ class CiderD(Reward):
         own = [_texts.several(value, f"image {place}") for place, value in enumerate(references)]
         if not own:
             raise ValueError("document frequencies need the references of at least one image")
-        counts: dict[tuple[str, ...], int] = {}
-        for captions in _texts.cut_nested(own):
-            words = [caption.split() for caption in captions]
-            grams = {tuple(w[i : i + n]) for w in words for n in range(1, 5) for i in range(len(w) - n + 1)}
-            for gram in grams:
-                counts[gram] = counts.get(gram, 0) + 1
-        return cls({"document_frequency": counts, "ref_len": len(own)}, column)
+        return cls(_finecap.Frequencies.count(_texts.cut_nested(own)), column)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_table": None}
