@@ -25,6 +25,17 @@ pub fn say(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }
 
+/// An error and its causes in one sentence, without those that the message already contains.
+pub fn sentence(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |so_far, cause| {
+        match so_far.as_str() {
+            "" => cause,
+            _ if so_far.contains(&cause) => so_far,
+            _ => format!("{so_far}: {cause}"),
+        }
+    })
+}
+
 struct Terminal {
     bar: Option<ProgressBar>,
     last_line: Instant,

@@ -75,7 +75,9 @@ def main():
 
     print(f"{'':44}{'pycocoevalcap':>14}{'finecap':>14}")
     print(json.dumps([timed(original)[0], timed(changed_import)[0]]))
-    row("5,000 images x 5, METEOR, import changed", {"pycocoevalcap": original, "finecap": changed_import}, given.rounds)
+    row(
+        "5,000 images x 5, METEOR, import changed", {"pycocoevalcap": original, "finecap": changed_import}, given.rounds
+    )
     chosen = ["BLEU", "METEOR", "ROUGE-L", "CIDEr-D"]
     evaluate = lambda: finecap.evaluate(candidates, references, chosen, progress=False)  # noqa: E731
     row("5,000 images x 5, METEOR, evaluate()", {"pycocoevalcap": original, "finecap": evaluate}, given.rounds)

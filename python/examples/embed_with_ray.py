@@ -6,8 +6,6 @@ Reads what `score_with_ray.py` reads. Writes Parquet: all columns but the pictur
 `--captions` also `text_embedding` (float32 lists of length 1), and `error`; what can't be read is null.
 """
 
-import argparse
-
 import numpy as np
 import pyarrow as pa
 import ray_data
@@ -39,35 +37,13 @@ def column(rows):
     return pa.FixedSizeListArray.from_arrays(values, rows.shape[1], mask=pa.array(np.isnan(rows[:, 0])))
 
 
-def embed(paths, out, clip, embedder=Embedder, actors=1, gpus=0, cpus=1, batch=256, **settings):
+def embed(paths, out, clip, embedder=Embedder, **options):
     """Embeds the pictures of `paths` and writes Parquet files to the folder `out`."""
-    ray_data.leave_a_cpu(actors, cpus)
-    embedded = ray_data.read(paths).map_batches(
-        embedder,
-        fn_constructor_kwargs={"clip": clip, **settings},
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        batch_size=batch,
-        concurrency=actors,
-        num_gpus=gpus,
-        num_cpus=cpus,
-    )
-    embedded.write_parquet(out)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("paths", nargs="+")
-    parser.add_argument("--clip", required=True, help="CLIP model, at the same path on every machine")
-    parser.add_argument("--captions", action="store_true", help="embed the captions too")
-    parser.add_argument("--out", required=True, help="folder for Parquet files")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, help="of each actor; as many CPUs are asked for")
-    parser.add_argument("--actors", type=int, default=1)
-    parser.add_argument("--gpus", type=float, default=0, help="of each actor")
-    given = vars(parser.parse_args())
-    embed(given.pop("paths"), given.pop("out"), given.pop("clip"), cpus=given["threads"] or 1, **given)
+    ray_data.run(paths, out, clip, embedder, **options)
 
 
 if __name__ == "__main__":
-    main()
+    parser = ray_data.arguments(__doc__.splitlines()[0])
+    parser.add_argument("--captions", action="store_true", help="embed the captions too")
+    given = vars(parser.parse_args())
+    embed(cpus=given["threads"] or 1, **given)

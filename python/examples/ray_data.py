@@ -1,5 +1,7 @@
 """What both examples share: pairs of pictures and captions, by Ray's own readers."""
 
+import argparse
+
 import pyarrow as pa
 import ray
 
@@ -41,3 +43,32 @@ def captions(table: pa.Table):
 def rest(table: pa.Table):
     """The table without its pictures."""
     return table.drop_columns([name for name in PICTURES if name in table.column_names])
+
+
+def run(paths, out, clip, actor, actors=1, gpus=0, cpus=1, batch=256, **settings):
+    """Sends the pairs of `paths` through a pool of actors and writes Parquet files to the folder `out`."""
+    leave_a_cpu(actors, cpus)
+    done = read(paths).map_batches(
+        actor,
+        fn_constructor_kwargs={"clip": clip, **settings},
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        batch_size=batch,
+        concurrency=actors,
+        num_gpus=gpus,
+        num_cpus=cpus,
+    )
+    done.write_parquet(out)
+
+
+def arguments(description):
+    """The options that both examples have."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("paths", nargs="+")
+    parser.add_argument("--clip", required=True, help="CLIP model, at the same path on every machine")
+    parser.add_argument("--out", required=True, help="folder for Parquet files")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, help="of each actor; as many CPUs are asked for")
+    parser.add_argument("--actors", type=int, default=1)
+    parser.add_argument("--gpus", type=float, default=0, help="of each actor")
+    return parser

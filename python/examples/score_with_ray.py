@@ -8,8 +8,6 @@ machine has) and `caption`. Writes Parquet: all columns but the picture, `clip_s
 `error`, which says why a picture could not be read; its score is null.
 """
 
-import argparse
-
 import numpy as np
 import pyarrow as pa
 import ray_data
@@ -34,35 +32,13 @@ class Scorer:
         return out.append_column("error", pa.array([errors.get(row) for row in range(len(table))], pa.string()))
 
 
-def score(paths, out, clip, scorer=Scorer, actors=1, gpus=0, cpus=1, batch=256, **settings):
+def score(paths, out, clip, scorer=Scorer, **options):
     """Scores the pairs of `paths` and writes Parquet files to the folder `out`."""
-    ray_data.leave_a_cpu(actors, cpus)
-    scored = ray_data.read(paths).map_batches(
-        scorer,
-        fn_constructor_kwargs={"clip": clip, **settings},
-        batch_format="pyarrow",
-        zero_copy_batch=True,
-        batch_size=batch,
-        concurrency=actors,
-        num_gpus=gpus,
-        num_cpus=cpus,
-    )
-    scored.write_parquet(out)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("paths", nargs="+")
-    parser.add_argument("--clip", required=True, help="CLIP model, at the same path on every machine")
-    parser.add_argument("--grammar", help="run with a grammar model")
-    parser.add_argument("--out", required=True, help="folder for Parquet files")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, help="of each actor; as many CPUs are asked for")
-    parser.add_argument("--actors", type=int, default=1)
-    parser.add_argument("--gpus", type=float, default=0, help="of each actor")
-    given = vars(parser.parse_args())
-    score(given.pop("paths"), given.pop("out"), given.pop("clip"), cpus=given["threads"] or 1, **given)
+    ray_data.run(paths, out, clip, scorer, **options)
 
 
 if __name__ == "__main__":
-    main()
+    parser = ray_data.arguments(__doc__.splitlines()[0])
+    parser.add_argument("--grammar", help="run with a grammar model")
+    given = vars(parser.parse_args())
+    score(cpus=given["threads"] or 1, **given)

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, anyhow};
 use finecap::data::{FineCapEval, Names};
 use finecap::metrics::{
-    self, BleuScores, DocumentFrequencies, Evaluation, Interval, MeteorScores, Ranks,
-    TextStatistics, Ties, WordIds, bootstrap,
+    self, DocumentFrequencies, Evaluation, Interval, MetricScores, Ranks, TextStatistics, Ties,
+    WordIds, bootstrap,
 };
 use finecap::reward::CiderTable;
 use numpy::{PyReadonlyArray2, PyUntypedArrayMethods};
@@ -163,13 +163,6 @@ pub struct Evaluated {
     baseline: Option<Vec<f64>>,
 }
 
-/// One metric of one system.
-enum Part {
-    Bleu(BleuScores),
-    Meteor(MeteorScores),
-    Mean(&'static str, Vec<f64>),
-}
-
 /// Scores one or two systems by the metrics of these names.
 #[pyfunction]
 #[pyo3(signature = (systems, references, metrics, meteor, frequencies, per_image, resamples, seed, progress))]
@@ -189,44 +182,43 @@ pub fn evaluate(
     let meteor = meteor.map(|meteor| meteor.0.clone());
     let frequencies = frequencies.map(|table| table.0.clone());
     work(py, progress.then_some("metrics"), move |steps| {
-        steps.expect(systems.len() * metrics.len() + resamples);
-        let done = AtomicUsize::new(0);
+        let asked = |name: &str| metrics.iter().any(|metric| metric == name);
+        // Both kinds of CIDEr are computed at once.
+        let with_d = asked("CIDEr-D");
+        let kinds = || metrics.iter().filter(move |metric| !(with_d && *metric == "CIDEr"));
         // METEOR takes as long as all the others.
         let jobs: Vec<(usize, &String)> = (0..systems.len())
-            .flat_map(|system| metrics.iter().map(move |metric| (system, metric)))
+            .flat_map(|system| kinds().map(move |metric| (system, metric)))
             .collect();
-        let table = || frequencies.as_deref();
+        steps.expect(jobs.len() + resamples);
+        let done = AtomicUsize::new(0);
         let compute = |&(system, metric): &(usize, &String)| {
             let captions = &systems[system];
-            let part = match (metric.as_str(), &meteor) {
-                ("BLEU", _) => Part::Bleu(metrics::bleu(captions, &references)?),
-                ("METEOR", Some(meteor)) => Part::Meteor(meteor.score(captions, &references)?),
+            let mean = |name: &'static str, values| MetricScores::Mean(name.into(), values);
+            let found = match (metric.as_str(), &meteor) {
+                ("BLEU", _) => vec![MetricScores::Bleu(metrics::bleu(captions, &references)?)],
+                ("METEOR", Some(meteor)) => {
+                    vec![MetricScores::Meteor(meteor.score(captions, &references)?)]
+                }
                 ("ROUGE-L", _) => {
-                    Part::Mean("ROUGE-L", metrics::rouge_l(captions, &references)?.per_image)
+                    vec![mean("ROUGE-L", metrics::rouge_l(captions, &references)?.per_image)]
                 }
-                ("CIDEr-D", _) => {
-                    let found = metrics::ciders(captions, &references, table())?;
-                    Part::Mean("CIDEr-D", found.cider_d.per_image)
-                }
-                ("CIDEr", _) => {
-                    let found = metrics::ciders(captions, &references, table())?;
-                    Part::Mean("CIDEr", found.cider.per_image)
+                ("CIDEr-D" | "CIDEr", _) => {
+                    let found = metrics::ciders(captions, &references, frequencies.as_deref())?;
+                    let both = [("CIDEr-D", found.cider_d), ("CIDEr", found.cider)];
+                    let both = both.into_iter().filter(|(name, _)| asked(name));
+                    both.map(|(name, scores)| mean(name, scores.per_image)).collect()
                 }
                 (other, _) => return Err(anyhow!("there is no metric `{other}`")),
             };
             steps.reach(done.fetch_add(1, Ordering::Relaxed) + 1)?;
-            Ok(part)
+            Ok(found)
         };
-        let parts: Vec<Part> =
+        let found: Vec<Vec<MetricScores>> =
             jobs.par_iter().with_max_len(1).map(compute).collect::<Result<_>>()?;
-        let mut scored = vec![Evaluation::default(); systems.len()];
-        for ((system, _), part) in jobs.iter().zip(parts) {
-            match part {
-                Part::Bleu(scores) => scored[*system].add_bleu(scores),
-                Part::Meteor(scores) => scored[*system].add_meteor(scores),
-                Part::Mean(name, per_image) => scored[*system].add_mean(name, per_image),
-            }
-        }
+        let scored: Vec<Evaluation> = (found.chunks(kinds().count()))
+            .map(|metrics| metrics.iter().flatten().cloned().collect())
+            .collect();
         let done = done.into_inner();
         let count = references.len();
         let all: Vec<usize> = (0..count).collect();
@@ -237,14 +229,7 @@ pub fn evaluate(
             // Stopped work draws the rest in vain, but quickly.
             let images =
                 if steps.reach(done + resampled.get()).is_ok() { images } else { &images[..1] };
-            let mut numbers = ours.numbers(images);
-            if let Some(other) = other {
-                let theirs = other.numbers(images);
-                let differences: Vec<f64> =
-                    numbers.iter().zip(theirs).map(|(a, b)| a - b).collect();
-                numbers.extend(differences);
-            }
-            numbers
+            ours.numbers_beside(other, images)
         };
         let intervals = match resamples {
             0 => Vec::new(),

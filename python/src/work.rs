@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use finecap::terminal::sentence;
 use indicatif::{ProgressBar, ProgressStyle};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -111,17 +112,6 @@ fn new_bar(label: &'static str) -> ProgressBar {
     }
     bar.set_prefix(label);
     bar
-}
-
-/// The error chain in one sentence, without causes that the message already contains.
-pub fn sentence(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |so_far, cause| {
-        match so_far.as_str() {
-            "" => cause,
-            _ if so_far.contains(&cause) => so_far,
-            _ => format!("{so_far}: {cause}"),
-        }
-    })
 }
 
 /// The process that has started threads; 0 for none.

@@ -23,7 +23,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 use burn::tensor::Device;
 use clap::{Parser, Subcommand};
-use finecap::terminal::say;
+use finecap::terminal::{say, sentence};
 use finecap::train::TrainError;
 
 /// Runs the command with these arguments, of which the first is its own name, and returns the exit code: 0,
@@ -52,17 +52,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             if stopped { code.unwrap_or(2) } else { 2 }
         }
     }
-}
-
-/// Joins the error chain, skipping causes that are already contained in the message.
-fn sentence(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).fold(String::new(), |so_far, cause| {
-        match so_far.as_str() {
-            "" => cause,
-            _ if so_far.contains(&cause) => so_far,
-            _ => format!("{so_far}: {cause}"),
-        }
-    })
 }
 
 /// A reader that has seen enough ends the program, as is usual, instead of making it panic.

@@ -51,9 +51,7 @@ impl Cider {
         if references.is_empty() {
             return Err(MetricsError::NoReferences { image: 0 });
         }
-        Ok(PreparedReferences(
-            references.iter().map(|caption| weigh(&self.frequencies, caption)).collect(),
-        ))
+        Ok(prepare(&self.frequencies, references))
     }
 
     /// CIDEr-D of one candidate, from 0 to 10.
@@ -68,6 +66,10 @@ impl Cider {
     pub fn score(&self, candidate: &[u32], references: &PreparedReferences) -> f64 {
         scores(&self.frequencies, candidate, references).plain
     }
+}
+
+fn prepare(frequencies: &DocumentFrequencies, references: &[Vec<u32>]) -> PreparedReferences {
+    PreparedReferences(references.iter().map(|caption| weigh(frequencies, caption)).collect())
 }
 
 fn scores(
@@ -194,10 +196,7 @@ pub fn ciders<C: AsRef<str>, R: AsRef<str>>(
         // Samples of the same image stand next to each other.
         let (_, prepared) = match last.take() {
             Some(same) if same.0 == captions => last.insert(same),
-            _ => {
-                let weighed = captions.iter().map(|caption| weigh(frequencies, caption));
-                last.insert((captions, PreparedReferences(weighed.collect())))
-            }
+            _ => last.insert((captions, prepare(frequencies, captions))),
         };
         let found = scores(frequencies, &words.caption(candidate.as_ref()), prepared);
         plain.push(found.plain);

@@ -37,7 +37,7 @@ pub use bleu::{BleuScores, bleu, sentence_bleu};
 pub use bootstrap::{Interval, bootstrap};
 pub use cider::{Cider, CiderScores, Ciders, PreparedReferences, cider_d, ciders};
 pub use error::MetricsError;
-pub use evaluation::Evaluation;
+pub use evaluation::{Evaluation, MetricScores};
 pub use fine::{Match, fine_cell_is_missing, fine_phrases, fine_recall, nltk_tokens};
 pub use frequencies::DocumentFrequencies;
 pub use meteor::{Meteor, MeteorScores, MeteorStatistics};

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from . import _finecap
@@ -37,15 +37,11 @@ def several(value: Any, where: str) -> list[str]:
 
 def texts(values: Any, what: str) -> list[str]:
     """A list of captions."""
-    if isinstance(values, str) or not isinstance(values, Sequence):
-        values = [values] if isinstance(values, str) else _listed(values, what)
-    return [text(value, f"{what} {place}") for place, value in enumerate(values)]
-
-
-def _listed(values: Any, what: str) -> list[Any]:
+    if isinstance(values, str):
+        values = [values]
     if isinstance(values, Mapping) or not hasattr(values, "__iter__"):
         raise ValueError(f"{what}s must be a list of texts, not {type(values).__name__}")
-    return list(values)
+    return [text(value, f"{what} {place}") for place, value in enumerate(values)]
 
 
 def keyed(values: Any, what: str) -> dict[Hashable, Any]:
@@ -71,8 +67,6 @@ def same_keys(candidates: Mapping[Hashable, Any], references: Mapping[Hashable, 
 
 def cut(captions: list[str]) -> list[str]:
     """Penn Treebank words of captions, joined by spaces."""
-    from . import _finecap
-
     return _finecap.ptb_tokenize(captions)
 
 

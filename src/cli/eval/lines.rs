@@ -24,17 +24,7 @@ impl Lines {
     pub fn of(ours: &Scores, other: Option<&Scores>, resampling: &Resampling) -> Result<Self> {
         let count = ours.statistics.captions;
         let all: Vec<usize> = (0..count).collect();
-        let with_difference = |images: &[usize]| {
-            let mut numbers = ours.numbers(images);
-            if let Some(other) = other {
-                let theirs = other.numbers(images);
-                let differences: Vec<f64> =
-                    numbers.iter().zip(theirs).map(|(a, b)| a - b).collect();
-                numbers.extend(differences);
-            }
-            numbers
-        };
-        let intervals = resampling.intervals(count, with_difference)?;
+        let intervals = resampling.intervals(count, |images| ours.numbers_beside(other, images))?;
         Ok(Self {
             names: ours.names().into_iter().map(String::from).collect(),
             ours: ours.numbers(&all),

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use finecap::metrics::{
-    DocumentFrequencies, Evaluation, Meteor, TextStatistics, WordIds, bleu, ciders, rouge_l,
+    DocumentFrequencies, Evaluation, Meteor, MetricScores, TextStatistics, WordIds, bleu, ciders,
+    rouge_l,
 };
 use serde_json::{Map, Value};
 
@@ -26,18 +27,19 @@ impl Scores {
         frequencies: Option<&(WordIds, DocumentFrequencies)>,
         columns: Vec<Column>,
     ) -> Result<Self> {
-        let mut evaluation = Evaluation::default();
-        evaluation.add_bleu(bleu(captions, references)?);
+        let mut metrics = vec![MetricScores::Bleu(bleu(captions, references)?)];
         if let Some(meteor) = meteor {
-            evaluation.add_meteor(meteor.score(captions, references)?);
+            metrics.push(MetricScores::Meteor(meteor.score(captions, references)?));
         }
         let ciders = ciders(captions, references, frequencies)?;
-        evaluation.add_mean("ROUGE-L", rouge_l(captions, references)?.per_image);
-        evaluation.add_mean("CIDEr-D", ciders.cider_d.per_image);
-        evaluation.add_mean("CIDEr", ciders.cider.per_image);
-        for (name, values) in columns {
-            evaluation.add_mean(name, values);
-        }
+        let means = [
+            ("ROUGE-L", rouge_l(captions, references)?.per_image),
+            ("CIDEr-D", ciders.cider_d.per_image),
+            ("CIDEr", ciders.cider.per_image),
+        ];
+        let means = means.into_iter().chain(columns);
+        metrics.extend(means.map(|(name, values)| MetricScores::Mean(name.into(), values)));
+        let evaluation = Evaluation::from_iter(metrics);
         Ok(Self { evaluation, statistics: TextStatistics::of(captions)?, seen: None })
     }
 
@@ -48,6 +50,11 @@ impl Scores {
     /// The scores over some images, in the order of the names.
     pub fn numbers(&self, images: &[usize]) -> Vec<f64> {
         self.evaluation.numbers(images)
+    }
+
+    /// The scores over some images, and how much they exceed those of another system.
+    pub fn numbers_beside(&self, other: Option<&Self>, images: &[usize]) -> Vec<f64> {
+        self.evaluation.numbers_beside(other.map(|other| &other.evaluation), images)
     }
 
     /// One image's caption and scores.
